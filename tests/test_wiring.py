@@ -12,9 +12,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from countersign.clock import system_clock
 from countersign.config import Settings, load
+from countersign.config.agreement import agreement_of
 from countersign.domain.shared.application import Application, ApplicationMode
 from countersign.domain.shared.contact import parse_contact
 from countersign.domain.verifications.challenge import ChallengeState
@@ -24,6 +26,7 @@ from countersign.flows.verifications.begin import BeginRequest, begin_challenge
 from countersign.flows.verifications.check import check_challenge
 from countersign.flows.verifications.results import Done
 from countersign.keys import ACTIVATION_DELAY, Keyring, new_file, rotate_file
+from countersign.serving import process
 from countersign.store.engine.migrate import head, migrate
 from countersign.store.tables import metadata
 from countersign.wiring import Runtime, close_runtime, is_current, open_runtime, prepare
@@ -147,6 +150,57 @@ async def test_production_refuses_a_database_that_is_behind(production: Settings
         connection.execute("DROP TABLE alembic_version")
     connection.close()
     assert "countersign migrate" in await refused(production)
+
+
+async def test_a_home_that_cannot_be_made_is_named_in_one_sentence(tmp_path: Path) -> None:
+    """O5: not by a traceback; it is asked for only where something is kept there."""
+    (tmp_path / "file").write_text("")
+    environ = {
+        "COUNTERSIGN_PUBLIC_URL": "https://verify.example.org",
+        "COUNTERSIGN_HOME": str(tmp_path / "file" / "home"),
+        "COUNTERSIGN_SECRET_FILE": str(tmp_path / "secret.keys"),
+        "COUNTERSIGN_DATABASE_URL": f"sqlite:///{tmp_path / 'file.db'}",
+    }
+    new_file(tmp_path / "secret.keys", system_clock())
+    assert "COUNTERSIGN_HOME" in await refused(load(environ))
+    environ["COUNTERSIGN_DATABASE_URL"] = "postgresql://nobody@127.0.0.1:1/none"
+    with pytest.raises(UnavailableError, match="PostgreSQL"):
+        await open_runtime(load(environ))
+
+
+async def test_settings_that_differ_are_told_once_and_by_section(
+    development: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """O7: by a program that runs, of another that started later."""
+    monkeypatch.setattr(process, "COMPARE_EVERY", 0.01)
+    lifespan = await process.open_process(development)
+    database = lifespan.runtime.core.database
+    with capture_logs() as logs:
+        await lifespan.begin(shared=False)
+        async with asyncio.timeout(10):
+            while await database.read(metadata.find, metadata.SETTINGS) is None:  # noqa: ASYNC110 - a task of the program writes it
+                await asyncio.sleep(0.01)
+            own = agreement_of(development)
+            other = msgspec.structs.replace(own, sections=own.sections | {"limits": "others"})
+            await database.run(metadata.save, metadata.SETTINGS, msgspec.json.encode(other))
+            while not any(line["event"] == "settings_differ" for line in logs):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+    await lifespan.leave()
+    assert [line["sections"] for line in logs if line["event"] == "settings_differ"] == [["limits"]]
+
+
+async def test_production_starts_on_a_newer_database_that_allows_it(production: Settings) -> None:
+    """O7: an older program can be restarted while a newer release is rolled out."""
+    path = production.database_url.removeprefix("sqlite:///")
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert "9999" in await refused(production)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE facts SET value = ? WHERE name = 'compatible_since'", (b"9999 0007",))
+    connection.close()
+    await close_runtime(await open_runtime(production))
+    await prepare(production)
 
 
 async def test_a_database_that_cannot_be_reached_is_an_outage() -> None:

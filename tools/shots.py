@@ -233,8 +233,8 @@ def _verify(page: Page, site: Site) -> str:
     page.locator("#identifier").fill(number)
     page.locator("#password").fill("correct horse battery")
     page.locator("form button.full").click()
-    page.locator("#state:not(:empty)").wait_for()
-    page.locator("#ways summary").click()
+    page.locator("#state").filter(has_text=re.compile("Sent|Übergeben|سُلّمت")).wait_for()
+    page.locator("summary").click()
     return number
 
 

@@ -19,7 +19,6 @@ from countersign.messages.render import CodeMessage, render
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "countersign"
 MESSAGES = SOURCE / "messages"
 PAGES = SOURCE / "web" / "pages"
-FLOWS = SOURCE / "flows"
 LOCALES = MESSAGES / "locale"
 TEMPLATE = LOCALES / "countersign.pot"
 KEYWORDS = {"say": None, "mark": None, "count": (1, 2)}
@@ -40,7 +39,7 @@ def gathered() -> Catalog:
     """Return every sentence of the modules, with the file that says it."""
     catalogue = Catalog(project="Countersign", version="1", domain="countersign", charset="utf-8", fuzzy=False)
     catalogue.header_comment = "# The sentences of Countersign, gathered by tools/translations.py."
-    for path in sorted((*MESSAGES.rglob("*.py"), *PAGES.rglob("*.py"), *FLOWS.rglob("*.py"))):
+    for path in sorted((*MESSAGES.rglob("*.py"), *PAGES.rglob("*.py"))):
         with path.open("rb") as source:
             for _, sentence, comments, context in extract("python", source, KEYWORDS):
                 catalogue.add(sentence, None, [(path.name, 0)], auto_comments=comments, context=context)

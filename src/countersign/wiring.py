@@ -13,6 +13,7 @@ import msgspec
 
 from countersign.clock import Clock, system_clock
 from countersign.config import Settings
+from countersign.config.database_address import database_address
 from countersign.domain.look.theme import Themes
 from countersign.domain.policy import INBOX
 from countersign.domain.shared import identifier
@@ -137,8 +138,11 @@ async def _due_by_application(own: Application, now: int) -> dict[str, tuple[int
     return due
 
 
-async def open_runtime(settings: Settings) -> Runtime:
-    """Open everything. Raises SettingsError or UnavailableError, which say what to do; nothing is left open then."""
+async def open_runtime(settings: Settings, templates: CustomTemplates | None = None) -> Runtime:
+    """Open everything. Raises SettingsError or UnavailableError, which say what to do; nothing is left open then.
+
+    `templates` are the operator's own, where they were read before; otherwise they are read now.
+    """
     from countersign import logs
     from countersign.metrics import CountedProvider, Metrics
 
@@ -149,7 +153,7 @@ async def open_runtime(settings: Settings) -> Runtime:
         demo_key = await _demo_key(installation) if settings.development else None
         passwords = Passwords(settings.passwords.slots, settings.passwords.breached_file)
         geolocation = GeoDatabase(settings.risk.places_file, settings.risk.lists)
-        templates = templates_of(settings)
+        templates = templates or templates_of(settings)
         inbox = Inbox(settings.home / "inbox.db")
         inbox_provider = InboxProvider(inbox, clock, clock.sleep)
         configured = {
@@ -250,11 +254,11 @@ async def open_installation(settings: Settings) -> Installation:
 
     Development creates what is missing: home, keys, schema. Production refuses to start without them.
     """
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_home(settings)
     if settings.development and not settings.secret_command and not settings.secret_file.exists():
         _make_keys(settings)
     rows = open_database(
-        settings.database_url,
+        database_address(settings),
         ledger_connections=settings.database_lanes,
         pool=settings.database_pool,
         pooled=settings.database_pooled,
@@ -344,9 +348,9 @@ def schema_url(settings: Settings) -> str:
 
 
 async def is_current(database: Database) -> bool:
-    """Return True if the schema has the newest revision."""
+    """Return True if this program can live with the schema that the database has."""
     try:
-        return await database.read(metadata.find_revision) == metadata.newest_revision()
+        return await database.read(metadata.can_serve)
     except UnavailableError:
         return False  # never migrated, or unreachable: whoever opens it next is told which
 
@@ -358,6 +362,19 @@ def foreign_keys(settings: Settings) -> SettingsError:
         " application key would be refused. Restore the right file from your backup (COUNTERSIGN_SECRET_FILE), or name another"
         " database (COUNTERSIGN_DATABASE_URL)."
     )
+
+
+def _make_home(settings: Settings) -> None:
+    """Make the folder of what has no other place. Production that keeps nothing there needs none, so a read-only disk will do."""
+    try:
+        settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        inside = settings.secret_file.is_relative_to(settings.home) and not settings.secret_command
+        if settings.development or settings.sqlite or inside:
+            raise SettingsError(
+                f"home (COUNTERSIGN_HOME): the folder {settings.home} cannot be made ({error.strerror}); name one that this user may make,"
+                " or that is there."
+            ) from error
 
 
 def _make_keys(settings: Settings) -> None:

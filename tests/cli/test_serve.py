@@ -10,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 import urllib.request
 from pathlib import Path
@@ -300,6 +301,26 @@ def test_metrics_have_a_port_of_their_own(program: Program) -> None:
         assert server.ask("GET", "/health/live").status == 200
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as answer:
             assert b"countersign_worker_alive 1.0" in answer.read()
+
+
+@pytest.mark.postgres
+def test_a_temporary_folder_that_is_missing_is_named(program: Program, postgres_url: str) -> None:
+    """O5: several processes share their counts there; one sentence, and exit code 2."""
+    program.environ["TMPDIR"] = str(program.place / "none")
+    (program.place / "none").write_text("")
+    code = "import tempfile; tempfile._candidate_tempdir_list = lambda: []; from countersign.cli import main; main()"
+    ended = subprocess.run(
+        [sys.executable, "-c", code, "serve", "--workers", "2", "--port", str(free_port())],
+        cwd=program.place,
+        env={**program.environ, "COUNTERSIGN_DATABASE_URL": postgres_url},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE,
+    )
+    assert ended.returncode == 2
+    assert "TMPDIR" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.postgres

@@ -37,6 +37,7 @@ class Sender:
     def __init__(self) -> None:
         self.posted: list[Posted] = []
         self.answer = 200
+        self.secret = SECRET
         self.delay = 0.0
         self.port = 0
         self._server: asyncio.Server | None = None
@@ -81,7 +82,7 @@ class Sender:
                 headers = dict(re.findall(r"^([^:\r\n]+): *([^\r\n]*)\r?$", head.lower(), re.MULTILINE))
                 exact = dict(re.findall(r"^([^:\r\n]+): *([^\r\n]*)\r?$", head, re.MULTILINE))
                 body = await reader.readexactly(int(headers["content-length"]))
-                verify(parse_secret(SECRET), exact, body, int(headers["webhook-timestamp"]))
+                verify(parse_secret(self.secret), exact, body, int(headers["webhook-timestamp"]))
                 message = msgspec.json.decode(body, type=Posted)
                 assert message.key == {name.lower(): value for name, value in exact.items()}[ID]
                 self.posted.append(message)

@@ -13,15 +13,13 @@ import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from tests.peers.postgres import PostgresServer
+from tests.peers.release import unpack_older
 from tests.rounds import SHARE, is_full
 
 from countersign.store.engine.migrate import MIGRATIONS, head
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PLUGIN = ROOT / "tests" / "peers" / "newer_schema.py"
-BEFORE = "42f55a62b27de278193b4ad0ed090b470b472f59"
-"""What stands for the older release until one is tagged: the last commit before modules were grouped by subject."""
-
 WHICH = ("tests/flows", "tests/store/test_ledger.py")
 """The older tests that are run: what people do, and the ledger under it."""
 
@@ -31,25 +29,10 @@ STOPS = "tests/store/test_ledger.py::test_while_the_database_is_gone_everybody_h
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.timeout(900)]
 
 
-def git(*words: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, check=False)
-
-
 @pytest.fixture(scope="module")
 def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the tree of the newest release before this one, as the history has it."""
-    if shutil.which("git") is None:
-        pytest.skip("git is not installed")
-    tag = git("describe", "--tags", "--abbrev=0", "--match", "v*", "HEAD^")
-    release = tag.stdout.decode().strip() if tag.returncode == 0 else BEFORE
-    packed = git("archive", release, "src", "tests", "pyproject.toml")
-    if packed.returncode:
-        pytest.skip(
-            f"the history of this clone does not reach back to {release} (a shallow clone has a part of it alone)"
-        )
-    place = tmp_path_factory.mktemp("older")
-    subprocess.run(["tar", "-x"], input=packed.stdout, cwd=place, check=True)
-    return place
+    """Give the tree of the newest release before this one."""
+    return unpack_older(tmp_path_factory.mktemp("older"))
 
 
 def revisions(migrations: Path) -> list[str]:

@@ -13,6 +13,7 @@ from tests.web.client import Client, assert_problem, shows
 from tests.web.conftest import CodeOf, Opener, change
 
 from countersign import __version__
+from countersign.config.agreement import agreement_of
 from countersign.errors import OverloadedError, UnavailableError
 from countersign.web.api import health
 from countersign.web.app import make_app
@@ -51,6 +52,27 @@ async def test_what_is_missing_is_named(app: WebApplication, runtime: Runtime, m
     answer = await Client(app).get("/health/ready")
     assert_problem(answer, 503, "not-ready")
     assert answer.json["checks"][missing] != "ok"
+
+
+async def test_a_newer_schema_that_may_be_used_is_served(app: WebApplication, runtime: Runtime) -> None:
+    """O7: while a release is rolled out, programs of the one before stay ready; on a schema that does not allow it they are not."""
+    await change(runtime, "UPDATE alembic_version SET version_num = '9999'")
+    assert_problem(await Client(app).get("/health/ready"), 503, "not-ready")
+    await change(runtime, "UPDATE facts SET value = $1 WHERE name = 'compatible_since'", b"9999 0007")
+    assert (await Client(make_app(runtime, worker_alive=lambda: True)).get("/health/ready")).json["checks"][
+        "migrations"
+    ] == "ok"
+
+
+async def test_settings_that_differ_between_programs_are_named(runtime: Runtime) -> None:
+    """O7: ready all the same, for while settings are rolled out they differ."""
+    own = agreement_of(runtime.settings)
+    other = msgspec.structs.replace(own, sections=own.sections | {"limits": "others", "routes": "others"})
+    client = Client(make_app(runtime, worker_alive=lambda: True))
+    await change(runtime, "INSERT INTO facts (name, value) VALUES ('settings', $1)", msgspec.json.encode(other))
+    answer = await client.get("/health/ready")
+    assert answer.status == 200
+    assert answer.json["checks"]["settings"] == "A program that started later has others: limits, routes."
 
 
 async def test_a_key_file_that_is_gone_is_named(app: WebApplication, runtime: Runtime) -> None:

@@ -16,6 +16,7 @@ COMMANDS: Final = {
     "emulate": ("serve", "emulate", "Serve a new installation that is removed at the end, for your tests."),
     "work": ("serve", "work", "Deliver and sweep without HTTP."),
     "migrate": ("serve", "migrate", "Bring the database schema to the newest revision."),
+    "config": ("config", "config", "The settings: check them before anything reads them."),
     "doctor": ("doctor.command", "doctor", "Check every setting and peer, with a remedy for each finding."),
     "apps": ("apps", "apps", "Applications and their keys."),
     "keys": ("keys", "keys", "The key file that everything is derived from."),

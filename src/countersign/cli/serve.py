@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from countersign.cli.output import config_option, json_option, settings_of, wait_for
+from countersign.cli.output import config_option, json_option, print_table, settings_of, wait_for
 from countersign.cli.served_address import remember_address
 from countersign.config.families import meaning_of
 from countersign.config.sources import PREFIX
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from countersign.config import Settings
 
 
-@click.command(epilog="SIGTERM and Ctrl-C stop it in order: what is in flight is finished within `grace` seconds.")
+@click.command(
+    epilog="SIGTERM and Ctrl-C stop it in order: what is in flight is finished within `grace` seconds. SIGHUP reads the settings again."
+)
 @click.option("--host", "bind", metavar="ADDRESS", help=meaning_of("bind"))
 @click.option("--port", type=click.IntRange(0, 65_535), help=meaning_of("port"))
 @click.option("--workers", type=click.IntRange(1, 64), help=meaning_of("workers"))
@@ -33,6 +37,7 @@ def serve(bind: str | None, port: int | None, workers: int | None, no_worker: bo
     from countersign.serving.server import serve as start
     from countersign.wiring import prepare
 
+    _ignore_reloads()
     chosen = {"bind": bind, "port": port, "workers": workers, "no_worker": "yes" if no_worker else None}
     settings, environ = settings_of(config, **chosen)
     if settings.port == 0:
@@ -77,15 +82,16 @@ def _in_one_line(settings: Settings, key: str | None, took: float) -> None:
 
 
 @click.command(
-    epilog="Any number may run beside `countersign serve --no-worker` on one PostgreSQL. SIGTERM and Ctrl-C stop it in order."
+    epilog="Any number may run beside `countersign serve --no-worker` on one PostgreSQL. SIGTERM and Ctrl-C stop it in order, SIGHUP reads"
+    " the settings again."
 )
 @config_option
 def work(config: Path | None) -> None:
     """Deliver and sweep, without HTTP."""
     from countersign.serving.worker_process import work as start
 
-    settings, _ = settings_of(config, no_worker="no")
-    start(settings)
+    _ignore_reloads()
+    start(*settings_of(config, no_worker="no"))
 
 
 @click.command(epilog="Safe to run while others serve and while others migrate: one does it, the rest find it done.")
@@ -94,13 +100,20 @@ def work(config: Path | None) -> None:
     is_flag=True,
     help="In production: make a database of development one of production. There is no way back.",
 )
+@click.option("--plan", is_flag=True, help="Show what would be done and how, and do nothing.")
 @config_option
-def migrate(adopt: bool, config: Path | None) -> None:  # noqa: FBT001 - click's way
+def migrate(adopt: bool, plan: bool, config: Path | None) -> None:  # noqa: FBT001 - click's way
     """Bring the database to the newest revision."""
     from countersign.store.engine import migrate as schema
     from countersign.wiring import schema_url
 
     settings, _ = settings_of(config)
+    if plan:
+        planned = schema.plan(settings.database_url)
+        print_table(
+            ("revision", "how", "statement"), [(one.revision, one.how, " ".join(one.sql.split())) for one in planned]
+        )
+        return
     if adopt and settings.development:
         raise click.UsageError("--adopt makes a database one of production; these settings say development.")
     if not adopt:
@@ -113,6 +126,12 @@ def migrate(adopt: bool, config: Path | None) -> None:  # noqa: FBT001 - click's
         else f"Nothing to do: the database has revision {reached} already."
     )
     wait_for(_claim_database(settings, adopt=adopt))
+
+
+def _ignore_reloads() -> None:
+    """Ignore SIGHUP while it starts, with the settings as they are now; it would end the program without a word."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 async def _judge_database(settings: Settings) -> None:

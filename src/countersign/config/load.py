@@ -20,7 +20,7 @@ from countersign.config.families import (
 from countersign.config.purposes import apply_purposes
 from countersign.config.routes import RouteReader
 from countersign.config.settings import Settings
-from countersign.config.sources import Sources, Table, Written, gather
+from countersign.config.sources import Document, Sources, Table, Written, find_document, gather
 from countersign.config.theme import ThemeReader
 from countersign.domain.delivery.route import WeightedProvider
 from countersign.domain.policy import INBOX
@@ -40,7 +40,12 @@ def load(environ: Mapping[str, str], config_file: Path | None = None) -> Setting
     Raises SettingsError, one line for each fault, with its place and what was expected; no secret is repeated.
 
     """
-    reader = _Reader(gather(environ, config_file))
+    return load_document(environ, find_document(environ, config_file))
+
+
+def load_document(environ: Mapping[str, str], document: Document | None) -> Settings:
+    """Return the settings of a settings file that was read before, and of the environment; files of secrets are read now. See `load`."""
+    reader = _Reader(gather(environ, document))
     settings = reader.read()
     if settings is None or reader.faults:
         raise SettingsError("\n".join(reader.faults))
@@ -82,8 +87,18 @@ class _Reader:
         families["routes"] = self._routes(settings, values, routes)
         families["detours"] = routes.read_detours(self._family("detours", DETOUR_SETTINGS))
         own = {name.removeprefix("theme."): value for name, value in values.items() if name.startswith("theme.")}
+        families["secret_files"] = self._secret_files()
         families["themes"] = ThemeReader(self.faults).read(own, self._family("themes", THEME_SETTINGS))
         return msgspec.structs.replace(settings, **families) if settings else None
+
+    def _secret_files(self) -> dict[str, Path]:
+        tables = {f"providers.{name}.": table for name, table in self._sources.families["providers"].items()}
+        return {
+            f"{prefix}{name}": written.file
+            for prefix, table in ({"": self._sources.single} | tables).items()
+            for name, written in table.items()
+            if written.file is not None
+        }
 
     def _convert(self, settings: Sequence[Setting], table: Table) -> dict[str, Any]:
         """Return the values of a table by name; one that makes no sense is left out, and its fault kept."""
@@ -127,10 +142,12 @@ class _Reader:
             )
             return None
         before = len(self.faults)
+        place = f" ({self._sources.places[f'providers.{name}']})" if f"providers.{name}" in self._sources.places else ""
         kind = self._convert((kind_setting(),), table).get("kind")
         if kind is None:
             if len(self.faults) == before:
-                self.faults.append(f"[providers.{name}] kind: expected one of {kind_setting().expects}; it is missing.")
+                expects = kind_setting().expects
+                self.faults.append(f"[providers.{name}] kind: expected one of {expects}; it is missing{place}.")
             return None
         try:
             struct = find_kind(kind).settings
@@ -139,7 +156,9 @@ class _Reader:
                 return None
             return ConfiguredProvider(name, kind, assemble(struct, values), callback)
         except SettingsError as error:  # it repeats no value
-            self.faults += [f"[providers.{name}] ({kind}): {line.rstrip('.')}." for line in str(error).splitlines()]
+            self.faults += [
+                f"[providers.{name}] ({kind}): {line.rstrip('.')}{place}." for line in str(error).splitlines()
+            ]
             return None
 
     def _routes(

@@ -231,8 +231,8 @@ class MessageSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of an installation, checked as a whole. The repr shows nothing secret.
 
-    The last five fields are made of the tables `[purposes.NAME]`, `[providers.NAME]`, `[routes]`, `[detours.NAME]`, and `[theme]` with
-    `[themes.NAME]`.
+    Five of the last fields are made of the tables `[purposes.NAME]`, `[providers.NAME]`, `[routes]`, `[detours.NAME]`, and `[theme]` with
+    `[themes.NAME]`. `secret_files` are the files from which values were read (those of settings that end in `_file`), by their settings.
     """
 
     environment: Annotated[
@@ -397,6 +397,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     routes: dict[Channel, tuple[WeightedProvider, ...]]
     detours: dict[Channel, tuple[PrefixRoute, ...]]
     themes: Themes = Themes()
+    secret_files: dict[str, Path] = {}
 
     @property
     def development(self) -> bool:

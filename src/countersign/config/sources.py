@@ -20,6 +20,7 @@ from countersign.config.families import (
     every_provider_setting,
     provider_settings,
 )
+from countersign.config.lines import Lines, find_lines
 from countersign.errors import SettingsError
 from countersign.providers.registry import MODULES
 from countersign.setting import Setting
@@ -36,14 +37,29 @@ _BY_VARIABLE: Final = {setting.variable: setting.name for setting in SETTINGS}
 
 
 class Written(msgspec.Struct, frozen=True):
-    """A value that somebody wrote, and where: `port in countersign.toml`, or `COUNTERSIGN_PORT`."""
+    """A value that somebody wrote, and where: `port in countersign.toml, line 3`, or `COUNTERSIGN_PORT`.
+
+    `file` is the file that holds the value alone, for a setting whose name ends in `_file`.
+    """
 
     value: Any
     where: str
+    file: Path | None = None
 
     def __repr__(self) -> str:
         """Hide the value."""
         return f"Written({self.where})"
+
+
+class Document(msgspec.Struct, frozen=True):
+    """The text of a settings file, and its path. The repr shows nothing of the text."""
+
+    path: Path
+    text: str
+
+    def __repr__(self) -> str:
+        """Hide the text: secrets may stand in it."""
+        return f"Document({self.path})"
 
 
 Table = dict[str, Written]
@@ -51,25 +67,41 @@ Table = dict[str, Written]
 
 
 class Sources(msgspec.Struct):
-    """All that was written: single settings, the tables of each family by name, and what was wrong, one sentence each."""
+    """All that was written: single settings, the tables of each family by name, and what was wrong, one sentence each.
+
+    `places` are the lines of the settings file on which tables of families begin, by names such as `providers.mail`.
+    """
 
     single: Table = {}
     families: dict[str, dict[str, Table]] = msgspec.field(default_factory=lambda: {family: {} for family in FAMILIES})
     faults: list[str] = []
+    places: dict[str, str] = {}
 
 
-def gather(environ: Mapping[str, str], config_file: Path | None) -> Sources:
-    """Return what the file and the environment set; the environment wins.
+def find_document(environ: Mapping[str, str], config_file: Path | None = None) -> Document | None:
+    """Return the settings file: `config_file`, or the one that COUNTERSIGN_CONFIG names, or countersign.toml if it exists.
 
-    The file is `config_file`, or else the one that COUNTERSIGN_CONFIG names, or else countersign.toml if it exists.
     Raises SettingsError if the file cannot be read.
     """
     path = config_file or (Path(environ[CONFIG]) if environ.get(CONFIG) else None)
+    if path is None and not DEFAULT_FILE.is_file():
+        return None
+    path = path or DEFAULT_FILE
+    try:
+        return Document(path, path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"The settings file {path} is no TOML: {error}.") from error
+
+
+def gather(environ: Mapping[str, str], document: Document | None) -> Sources:
+    """Return what the settings file and the environment set; the environment wins. Raises SettingsError if the file is no TOML."""
     from_file, from_environment = Sources(), Sources()
-    if path is not None or DEFAULT_FILE.is_file():
-        _read_file(from_file, path or DEFAULT_FILE)
+    if document is not None:
+        _read_document(from_file, document)
     _read_environment(from_environment, environ, from_file.families["providers"])
-    sources = Sources(faults=from_file.faults + from_environment.faults)
+    sources = Sources(faults=from_file.faults + from_environment.faults, places=from_file.places)
     for source in (from_file, from_environment):
         sources.single |= _known(source.single, SETTINGS, sources.faults)
     for family in FAMILIES:
@@ -94,37 +126,41 @@ def _settings_of_table(family: str, table: Table) -> tuple[Sequence[Setting], st
     return (provider_settings(kind), kind) if kind in MODULES else (every_provider_setting(), "")
 
 
-def _read_file(sources: Sources, path: Path) -> None:
+def _read_document(sources: Sources, document: Document) -> None:
+    path = document.path
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"The settings file {path} cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        parsed = tomllib.loads(document.text)
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"The settings file {path} is no TOML: {error}.") from error
+    lines = find_lines(document.text)
     groups = {setting.name.partition(".")[0] for setting in SETTINGS if "." in setting.name}
-    for key, value in document.items():
+    for key, value in parsed.items():
         if key in FAMILIES:
-            _read_family(sources, key, value, path)
+            _read_family(sources, key, value, path, lines)
         elif key in groups and isinstance(value, dict):
             sources.single |= {
-                f"{key}.{name}": Written(inner, f"[{key}] {name} in {path}") for name, inner in value.items()
+                f"{key}.{name}": Written(inner, f"[{key}] {name} in {path}, line {lines.of(key, name)}")
+                for name, inner in value.items()
             }
         else:
-            sources.single[key] = Written(value, f"{key} in {path}")
+            sources.single[key] = Written(value, f"{key} in {path}, line {lines.of(key)}")
 
 
-def _read_family(sources: Sources, family: str, tables: object, path: Path) -> None:
+def _read_family(sources: Sources, family: str, tables: object, path: Path, lines: Lines) -> None:
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
-        sources.faults.append(f"{family} in {path}: expected tables such as [{family}.NAME].")
+        sources.faults.append(f"{family} in {path}, line {lines.of(family)}: expected tables such as [{family}.NAME].")
         return
     for name, table in tables.items():
         if _NAME.fullmatch(name) is None:
             sources.faults.append(
-                f"[{family}.{name}] in {path}: a name is a lower-case word of letters, digits and underscores."
+                f"[{family}.{name}] in {path}, line {lines.of(family, name)}: a name is a lower-case word of letters, digits and"
+                " underscores."
             )
             continue
+        sources.places[f"{family}.{name}"] = f"{path}, line {lines.of(family, name)}"
         sources.families[family][name] = {
-            key: Written(value, f"[{family}.{name}] {key} in {path}") for key, value in table.items()
+            key: Written(value, f"[{family}.{name}] {key} in {path}, line {lines.of(family, name, key)}")
+            for key, value in table.items()
         }
 
 
@@ -199,13 +235,14 @@ def _known(written: Table, settings: Sequence[Setting], faults: list[str], owner
 
 def _read_secret(written: Written, faults: list[str]) -> Written | None:
     try:
-        with Path(str(written.value)).open(encoding="utf-8") as file:
+        path = Path(str(written.value))
+        with path.open(encoding="utf-8") as file:
             text = file.read(_MAX_FILE)
     except (OSError, UnicodeDecodeError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is no text"
         faults.append(f"{written.where}: the file {written.value} cannot be read ({why}).")
         return None
-    return Written(text.rstrip("\r\n"), f"the file {written.value}, named by {written.where}")
+    return Written(text.rstrip("\r\n"), f"the file {written.value}, named by {written.where}", path)
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

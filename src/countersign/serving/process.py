@@ -6,16 +6,24 @@ import asyncio
 import contextlib
 from typing import Final
 
+import msgspec
 import structlog
 
 from countersign.config import Settings
+from countersign.config.agreement import agreement_of, differing_sections
+from countersign.errors import UnavailableError
 from countersign.flows.delivery.bounces import poll_mailbox
+from countersign.messages.custom.custom_templates import CustomTemplates
 from countersign.serving.metrics_server import serve_metrics
+from countersign.store.tables import metadata
 from countersign.wiring import Runtime, close_runtime, open_runtime
 from countersign.worker import Worker
 
 BEGIN_AGAIN: Final = 1.0
 """Seconds before a delivery loop that failed starts again."""
+
+COMPARE_EVERY: Final = 15.0
+"""Seconds between two looks at the settings of the other programs."""
 
 _log = structlog.get_logger("countersign.serving")
 
@@ -29,6 +37,7 @@ class ProcessLifespan:
         self._delivering: asyncio.Task[None] | None = None
         self._collecting: asyncio.Task[None] | None = None
         self._metrics: asyncio.Server | None = None
+        self._comparing: asyncio.Task[None] | None = None
 
     @property
     def delivering(self) -> bool:
@@ -36,7 +45,7 @@ class ProcessLifespan:
         return self._worker is None or self._worker.alive
 
     async def begin(self, *, shared: bool) -> None:
-        """Start delivering and counting. `shared` is true if other processes use the same metrics port."""
+        """Start delivering and counting. `shared` is true if other processes use the same metrics port, be it for a moment."""
         settings = self.runtime.settings
         if self.runtime.clock.ahead:
             _log.warning("clock_ahead", seconds=self.runtime.clock.ahead // 1_000)
@@ -49,8 +58,20 @@ class ProcessLifespan:
 
                 looking = poll_mailbox(self.runtime.delivery, BounceMailbox(settings.bounces))
                 self._collecting = asyncio.create_task(looking, name="bounces")
+        await self.open_metrics(shared=shared)
+        self._comparing = asyncio.create_task(self._compare_settings(), name="settings")
+
+    async def open_metrics(self, *, shared: bool) -> None:
+        """Open the port of the metrics, if there is one."""
+        settings = self.runtime.settings
         if settings.metrics.port is not None:
             self._metrics = await serve_metrics(self.runtime, settings.bind, settings.metrics.port, shared=shared)
+
+    def close_metrics(self) -> None:
+        """Close the port of the metrics, so that a successor can open it."""
+        if self._metrics is not None:
+            self._metrics.close()
+            self._metrics = None
 
     def stop(self) -> None:
         """Accept no new work: the delivery loop finishes what is under way, and event streams are told to close."""
@@ -67,12 +88,32 @@ class ProcessLifespan:
         """Stop, release claims, finish what waits, and close everything."""
         self.stop()
         await self.ended()
-        if self._collecting is not None:
-            self._collecting.cancel()
-            await asyncio.gather(self._collecting, return_exceptions=True)
-        if self._metrics is not None:
-            self._metrics.close()
+        for task in (self._collecting, self._comparing):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        self.close_metrics()
         await close_runtime(self.runtime)
+
+    async def _compare_settings(self) -> None:
+        """Write down a digest of our settings, and say when a program that started later has others: once for each difference.
+
+        A difference must be seen twice, for while settings are rolled out it is there for a moment.
+        """
+        own, database = agreement_of(self.runtime.settings), self.runtime.core.database
+        written, seen, told = False, list[str](), list[str]()
+        while True:
+            try:
+                if not written:
+                    await database.run(metadata.save, metadata.SETTINGS, msgspec.json.encode(own))
+                    written = True
+                found = differing_sections(own, await database.read(metadata.find, metadata.SETTINGS))
+            except UnavailableError:
+                found = seen
+            if found and found == seen and found != told:
+                _log.warning("settings_differ", sections=found, detail="A program that started later has others.")
+            seen, told = found, found if found == seen else told
+            await asyncio.sleep(COMPARE_EVERY)
 
     async def _deliver(self, worker: Worker) -> None:
         stats, stopping = self.runtime.metrics, self.runtime.stopping
@@ -89,9 +130,9 @@ class ProcessLifespan:
                 stats.worker(alive=False)
 
 
-async def open_process(settings: Settings) -> ProcessLifespan:
-    """Open the runtime and its background work. Raises SettingsError or UnavailableError."""
-    runtime = await open_runtime(settings)
+async def open_process(settings: Settings, templates: CustomTemplates | None = None) -> ProcessLifespan:
+    """Open the runtime and its background work. Raises SettingsError or UnavailableError. `templates` were read before, or are read now."""
+    runtime = await open_runtime(settings, templates)
     worker = (
         None
         if settings.no_worker

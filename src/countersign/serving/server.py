@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import os
@@ -17,17 +18,20 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import structlog
 
 from countersign import logs
-from countersign.config import load
+from countersign.config.live_settings import LiveSettings
 from countersign.errors import SettingsError
 from countersign.serving.banner import show_banner
+from countersign.serving.preflight import check_before_start
 from countersign.serving.protocol import CONNECTIONS
 from countersign.serving.supervisor import Supervisor
 from countersign.serving.web_process import BACKLOG
+from countersign.wiring import templates_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from countersign.config import Settings
+    from countersign.messages.custom.custom_templates import CustomTemplates
 
 SHARED: Final = "PROMETHEUS_MULTIPROC_DIR"
 """As in metrics.py. That module must not be imported before the variable is set, because prometheus-client reads it at import."""
@@ -68,14 +72,21 @@ def serve(settings: Settings, environ: Mapping[str, str], demo_key: str | None, 
         # Loaded once before the processes fork, so that they start at once and share the memory.
         importlib.import_module("countersign.web.app")
         supervisor = Supervisor(
-            settings,
+            LiveSettings(environ, settings),
             listener,
-            reload=lambda: load(environ),
+            prepare=_prepared,
+            templates=templates_of(settings),
             announce=lambda: banner(settings, demo_key, time.monotonic() - began),
         )
         in_order = supervisor.run()
     _log.info("stopped")
     return 0 if in_order else GAVE_UP
+
+
+def _prepared(settings: Settings) -> CustomTemplates:
+    """Open what settings name, and return their templates. Raises CountersignError if a process could not start with them."""
+    asyncio.run(check_before_start(settings))
+    return templates_of(settings)
 
 
 def check_can_serve(settings: Settings) -> None:
@@ -114,9 +125,12 @@ def _bind(listener: socket.socket, settings: Settings) -> None:
 
 
 def _more_files() -> None:
-    """Raise the limit of open files to the number of connections, where the system allows it."""
+    """Raise the limit of open files to the number of connections, where the system allows it; say so where it does not."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = CONNECTIONS + 256
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        detail = f"Connections wait unanswered beyond {hard} open files. Allow {wanted} (ulimit -n, LimitNOFILE)."
+        _log.warning("few_open_files", limit=hard, detail=detail)
     if soft < wanted:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(
@@ -130,7 +144,13 @@ def _shared_counts(workers: int) -> Iterator[None]:
     if workers == 1:
         yield
         return
-    folder = Path(tempfile.mkdtemp(prefix="countersign-counts-"))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="countersign-counts-"))
+    except OSError as error:
+        raise SettingsError(
+            f"Several processes share their counts in a temporary folder, and none can be made ({error.strerror}): name a folder by TMPDIR"
+            " that this user may write to, or set workers to 1."
+        ) from error
     os.environ[SHARED] = str(folder)
     try:
         yield

@@ -11,6 +11,7 @@ import time
 from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
 import structlog
 
 from countersign.errors import CountersignError
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from countersign.config import Settings
+    from countersign.config.live_settings import LiveSettings
+    from countersign.messages.custom.custom_templates import CustomTemplates
 
 YOUNG: Final = 2.0
 """Seconds. A process that dies earlier counts as a failed start."""
@@ -31,6 +34,15 @@ MOST_FAILED_STARTS: Final = 5
 
 START_WITHIN: Final = 30.0
 """Seconds that a replacement has to accept connections during a reload."""
+
+LONGEST_PAUSE: Final = 5.0
+"""Seconds between two tries to replace a process that cannot start any more, such as one whose key file was damaged."""
+
+LOOK_EVERY: Final = 2.0
+"""Seconds between two looks at whether a file of secrets has changed."""
+
+SET_AT_START: Final = ("bind", "port", "workers")
+"""Settings that a reload leaves as they are: the socket is open, and the processes are counted."""
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -42,26 +54,31 @@ class Supervisor:
     """Watches `settings.workers` processes that share one listening socket.
 
     The socket stays open here, so that connections wait in its queue while a process is replaced. The processes are forked from this one
-    after it has loaded the web application: they start at once and share its memory.
+    after it has loaded the web application: they start at once and share its memory. They get the settings and templates that are in
+    force here, whatever has become of the files.
 
     Args:
-        settings: those of the installation.
+        live: the settings of the installation, which are read again at SIGHUP.
         listener: the socket; it listens already.
-        reload: reads the settings anew at SIGHUP; raises CountersignError if they are wrong.
+        prepare: opens what settings name, and returns the templates; raises CountersignError if a process could not start with them.
+        templates: those of the settings in force.
         announce: called once, when the first process takes connections.
     """
 
     def __init__(
         self,
-        settings: Settings,
+        live: LiveSettings,
         listener: socket.socket,
-        reload: Callable[[], Settings],
+        prepare: Callable[[Settings], CustomTemplates],
+        templates: CustomTemplates,
         announce: Callable[[], None],
     ) -> None:
-        self._settings = settings
+        self._live = live
+        self._templates = templates
         self._listener = listener
-        self._reload = reload
+        self._prepare = prepare
         self._announce = announce
+        self._has_served = False
         self._children: list[Child] = []
         self._signals: list[int] = []
         self._deaths = 0
@@ -72,22 +89,24 @@ class Supervisor:
     def run(self) -> bool:
         """Serve until SIGTERM or SIGINT. Returns False if the processes kept dying before that."""
         with self._woken_by_signals() as waker:
-            self._children = [self._start(self._settings) for _ in range(self._settings.workers)]
-            announced = gave_up = False
+            self._children = [self._start() for _ in range(self._live.settings.workers)]
+            gave_up = False
             while not self._is_stopping() and not gave_up:
                 waiting = [waker, *(thing for child in self._children for thing in child.awaited)]
-                ready = wait(waiting)
+                ready = wait(waiting, LOOK_EVERY)
                 if waker in ready:
                     os.read(waker, 64)
                 for child in self._children:
                     child.note_start(ready)
-                if not announced and any(child.has_started for child in self._children):
-                    announced = True
+                if not self._has_served and any(child.has_started for child in self._children):
+                    self._has_served = True
                     self._announce()
                 if signal.SIGHUP in self._signals:
-                    self._signals.remove(signal.SIGHUP)
-                    self._replace_all()
-                gave_up = not self._replace_dead()
+                    self._signals[:] = [number for number in self._signals if number != signal.SIGHUP]
+                    self._reload(self._live.read)
+                elif self._live.have_secrets_changed():
+                    self._reload(self._live.read_secrets)
+                gave_up = not self._replace_dead(waker)
             self._listener.close()
             self._stop(self._children)
         return not gave_up
@@ -95,11 +114,14 @@ class Supervisor:
     def _is_stopping(self) -> bool:
         return signal.SIGTERM in self._signals or signal.SIGINT in self._signals
 
-    def _start(self, settings: Settings) -> Child:
-        return Child(settings, self._listener, self._lifeline, self._life)
+    def _start(self) -> Child:
+        return Child(self._live.settings, self._templates, self._listener, self._lifeline, self._life)
 
-    def _replace_dead(self) -> bool:
-        """Start a process for each one that has died. Returns False after too many failed starts in a row."""
+    def _replace_dead(self, waker: int) -> bool:
+        """Start a process for each one that has died. Returns False after too many failed starts in a row, if none ever started.
+
+        What has served goes on trying: a file that was damaged since then ends nothing, and once it is whole again, all is well.
+        """
         for place, child in enumerate(self._children):
             code = child.process.exitcode
             if code is None or self._is_stopping():
@@ -109,44 +131,79 @@ class Supervisor:
             # A negative exit code means a signal: the process was killed, which says nothing about its ability to start.
             self._failed_starts = self._failed_starts + 1 if young and code > 0 else 0
             child.close()
-            if self._failed_starts >= MOST_FAILED_STARTS:
+            if self._failed_starts >= MOST_FAILED_STARTS and not self._has_served:
                 detail = f"{self._failed_starts} processes in a row could not start; why stands above."
                 _log.error("gave_up", detail=detail)
                 self._children.pop(place)
                 return False
-            pause = min(1.0, 0.1 * 2**self._deaths) if self._deaths else 0.0
+            longest = LONGEST_PAUSE if self._failed_starts >= MOST_FAILED_STARTS else 1.0
+            pause = min(longest, 0.1 * 2 ** min(self._deaths, MOST_FAILED_STARTS + 1)) if self._deaths else 0.0
             _log.warning("process_died", pid=child.process.pid, exit_code=code, again_in=pause)
-            time.sleep(pause)
-            self._children[place] = self._start(self._settings)
+            wait([waker], pause)
+            self._children[place] = self._start()
         return True
 
-    def _replace_all(self) -> None:
-        """Read the settings, and replace each process by a new one. Invalid settings change nothing."""
+    def _reload(self, read: Callable[[], Settings]) -> None:
+        """Read the settings, and replace each process by a new one. Settings that a process could not start with change nothing."""
+        before = self._live.settings
         try:
-            settings = self._reload()
+            settings = read()
+            fixed = {name: getattr(before, name) for name in SET_AT_START}
+            wait_for_restart = [name for name, value in fixed.items() if getattr(settings, name) != value]
+            settings = msgspec.structs.replace(settings, **fixed)
+            templates = self._prepare(settings)
         except CountersignError as error:
             _log.error("cannot_reload", detail=str(error))
             return
-        for place, old in enumerate(self._children):
-            if settings.sqlite:  # one process at a time: connections wait in the socket's queue
-                self._stop([old])
-            new = self._start(settings)
-            new.note_start(wait([*new.awaited], START_WITHIN))
-            if not new.has_started:
-                _log.error("cannot_reload", detail="A process with the new settings did not start; the old ones go on.")
-                self._stop([new])
-                if settings.sqlite:
-                    self._children[place] = self._start(self._settings)
+        except Exception as error:  # noqa: BLE001 - whatever a file does to us, what serves goes on
+            # The type alone: the text may quote secrets.
+            _log.error("cannot_reload", detail=f"An unforeseen fault: {type(error).__name__}.")
+            return
+        templates_before, document_before = self._templates, self._live.document
+        self._live.take(settings)
+        self._templates = templates
+        for place in range(len(self._children)):
+            if not self._replace(place):
+                if self._is_stopping():
+                    return
+                _log.error("cannot_reload", detail="A process with the new settings did not start; those before stay.")
+                self._live.restore(before, document_before)
+                self._templates = templates_before
+                for replaced in range(place):
+                    self._replace(replaced)
                 return
-            self._children[place] = new
-            if not settings.sqlite:
-                self._stop([old])
-        self._settings = settings
+        if wait_for_restart:
+            _log.warning("restart_needed", settings=wait_for_restart, detail="A reload leaves them as they were.")
         _log.info("reloaded", processes=len(self._children))
+
+    def _replace(self, place: int) -> bool:
+        """Replace one process. Returns False if the new one did not start; then the old one serves, or one that is like it."""
+        old, sqlite = self._children[place], self._live.settings.sqlite
+        if sqlite:  # one process at a time: connections wait in the socket's queue
+            self._stop([old])
+        new = self._start()
+        until = time.monotonic() + START_WITHIN
+        while not new.has_started and new.process.exitcode is None and not self._is_stopping():
+            left = until - time.monotonic()
+            if left <= 0:
+                break
+            new.note_start(wait([*new.awaited], min(left, 0.5)))
+        if sqlite:
+            # The old one is gone already: if the new one has not started, it is replaced like any other that died.
+            self._children[place] = new
+            if not new.has_started:
+                new.process.kill()
+                new.process.join()
+        elif new.has_started:
+            self._children[place] = new
+            self._stop([old])
+        else:
+            self._stop([new])
+        return new.has_started
 
     def _stop(self, children: list[Child]) -> None:
         """Let processes finish the requests in flight. Those that still run after the grace time are killed."""
-        until = time.monotonic() + self._settings.grace
+        until = time.monotonic() + self._live.settings.grace
         for child in children:
             child.process.terminate()
         for child in children:
@@ -180,11 +237,13 @@ class Supervisor:
 class Child:
     """One serving process, as the supervisor sees it."""
 
-    def __init__(self, settings: Settings, listener: socket.socket, lifeline: int, life: int) -> None:
+    def __init__(
+        self, settings: Settings, templates: CustomTemplates, listener: socket.socket, lifeline: int, life: int
+    ) -> None:
         self._started, write = os.pipe()
         self.has_started = False
         self.born = time.monotonic()
-        self.process = _fork.Process(target=_run, args=(settings, listener, write, lifeline, life))
+        self.process = _fork.Process(target=_run, args=(settings, templates, listener, write, lifeline, life))
         # The new process must not handle a signal with a handler that it inherited from the supervisor.
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self.process.start()
@@ -209,7 +268,9 @@ class Child:
         self.process.join()
 
 
-def _run(settings: Settings, listener: socket.socket, started: int, lifeline: int, life: int) -> None:
+def _run(
+    settings: Settings, templates: CustomTemplates, listener: socket.socket, started: int, lifeline: int, life: int
+) -> None:
     """Serve in a forked process."""
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -217,4 +278,4 @@ def _run(settings: Settings, listener: socket.socket, started: int, lifeline: in
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     os.close(life)
-    sys.exit(serve_in_this_process(settings, listener, started, lifeline))
+    sys.exit(serve_in_this_process(settings, templates, listener, started, lifeline))

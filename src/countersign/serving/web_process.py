@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from countersign.config import Settings
+    from countersign.messages.custom.custom_templates import CustomTemplates
     from countersign.web.http.application import WebApplication
 
 BACKLOG: Final = 1024
@@ -43,11 +44,14 @@ CANNOT_START: Final = 1
 _log = structlog.get_logger("countersign.serving")
 
 
-def serve_in_this_process(settings: Settings, listener: socket.socket, started: int, lifeline: int) -> int:
+def serve_in_this_process(
+    settings: Settings, templates: CustomTemplates, listener: socket.socket, started: int, lifeline: int
+) -> int:
     """Serve until SIGTERM, SIGINT or the end of the supervisor. Returns the exit code.
 
     Args:
         settings: those of the installation.
+        templates: the operator's own words, as the supervisor has read them.
         listener: a socket that listens; sibling processes share it.
         started: a descriptor that gets one byte when connections are taken.
         lifeline: a descriptor that ends when the supervisor does, which alone has its other side.
@@ -57,18 +61,20 @@ def serve_in_this_process(settings: Settings, listener: socket.socket, started: 
     logs.configure(settings.log.level, settings.log.format, queued=True)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(settings, listener, started, lifeline))
+            return runner.run(_serve(settings, templates, listener, started, lifeline))
     finally:
         logs.close()
 
 
-async def _serve(settings: Settings, listener: socket.socket, started: int, lifeline: int) -> int:
+async def _serve(
+    settings: Settings, templates: CustomTemplates, listener: socket.socket, started: int, lifeline: int
+) -> int:
     from countersign.web.app import make_app
 
     try:
-        lifespan = await open_process(settings)
+        lifespan = await open_process(settings, templates)
         app = make_app(lifespan.runtime, worker_alive=lambda: lifespan.delivering)
-        await lifespan.begin(shared=settings.workers > 1)
+        await lifespan.begin(shared=True)
     except CountersignError as error:
         _log.error("cannot_start", detail=str(error))
         return CANNOT_START

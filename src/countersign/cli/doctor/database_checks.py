@@ -14,6 +14,7 @@ from countersign.cli.doctor.pumping_checks import check_pumping_mode
 from countersign.cli.doctor.theme_checks import check_themes
 from countersign.clock import system_clock
 from countersign.config import Settings
+from countersign.config.agreement import agreement_of, differing_sections
 from countersign.domain.policy import INBOX
 from countersign.errors import CountersignError
 from countersign.flows.maintenance.clock_skew import measure_skew
@@ -73,6 +74,7 @@ async def check_database(settings: Settings, keyring: Keyring | None) -> list[Ch
             *await _reachable(database),
             *await _writable(database),
             *await _environment_of(settings, database),
+            *await _agreement(settings, database),
             *await check_themes(settings.themes, database),
             *(await _fingerprint(settings, database, keyring) if keyring is not None else []),
             *(await check_sealing(database, keyring) if keyring is not None else []),
@@ -90,11 +92,12 @@ async def check_database(settings: Settings, keyring: Keyring | None) -> list[Ch
 async def _reachable(database: Database) -> list[CheckResult]:
     began = time.perf_counter()
     revision = await database.read(metadata.find_revision)
+    newer = ", newer than this program, which can live with it" if (revision or "") > metadata.newest_revision() else ""
     return [
         CheckResult(
             "database",
             CheckState.FINE,
-            f"revision {revision}, answers in {(time.perf_counter() - began) * 1_000:.1f} ms",
+            f"revision {revision}{newer}, answers in {(time.perf_counter() - began) * 1_000:.1f} ms",
         )
     ]
 
@@ -115,6 +118,22 @@ async def _writable(database: Database) -> list[CheckResult]:
         ]
     return [
         CheckResult("database writes", CheckState.FINE, f"durable in {(time.perf_counter() - began) * 1_000:.1f} ms")
+    ]
+
+
+async def _agreement(settings: Settings, database: Database) -> list[CheckResult]:
+    """Compare the settings that all programs must share with those of the program that started last."""
+    stored = await database.read(metadata.find, metadata.SETTINGS)
+    differing = differing_sections(agreement_of(settings), stored)
+    if stored is None or not differing:
+        return []
+    return [
+        CheckResult(
+            "settings",
+            CheckState.ADVICE,
+            f"The program that started last has other settings than these: {', '.join(differing)}.",
+            "Give all programs of this database the same settings, then send each SIGHUP.",
+        )
     ]
 
 

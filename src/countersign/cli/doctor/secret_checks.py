@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from countersign.cli.doctor.check_result import CheckResult, CheckState
 from countersign.config.families import SETTINGS, provider_settings
-from countersign.config.sources import CONFIG, DEFAULT_FILE, gather
+from countersign.config.sources import CONFIG, DEFAULT_FILE, find_document, gather
 from countersign.errors import SettingsError
 from countersign.providers.registry import MODULES
 
@@ -27,7 +27,7 @@ def check_secret_files(environ: Mapping[str, str]) -> list[CheckResult]:
     """
     path = Path(environ.get(CONFIG) or DEFAULT_FILE)
     try:
-        sources = gather(environ, None)
+        sources = gather(environ, find_document(environ))
     except SettingsError:
         return []  # told already
     inside, named = _secrets(sources, path)
@@ -63,12 +63,10 @@ def _secrets(sources: Sources, path: Path) -> tuple[list[str], list[tuple[str, P
         written = table.get(setting.name)
         if not setting.secret or written is None or written.value in {"", None}:
             continue
-        if written.where.endswith(f" in {path}") and not written.where.startswith("the file "):
+        if written.file is not None:
+            named.append((f"{label}{setting.name}", written.file))
+        elif f" in {path}, line " in written.where:
             inside.append(f"{label}{setting.name}")
-        elif written.where.startswith("the file "):
-            named.append(
-                (f"{label}{setting.name}", Path(written.where.removeprefix("the file ").partition(", named by ")[0]))
-            )
     return inside, named
 
 

@@ -171,7 +171,9 @@ async def judge(
     return [one for one in messages if (one.delivery.owner, one.delivery.number) not in pumping.withheld]
 
 
-async def _claim(context: DeliveryContext, now: int, shares: dict[str, int]) -> tuple[Claimed, list[tuple[Delivery, str]]]:
+async def _claim(
+    context: DeliveryContext, now: int, shares: dict[str, int]
+) -> tuple[Claimed, list[tuple[Delivery, str]]]:
     """Return what is claimed now, and the messages whose receipt was overdue."""
     rows = await queue.claim_shares(shares, now)
     if not rows:

@@ -9,6 +9,8 @@ from urllib.parse import unquote
 from countersign.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from countersign.store.engine.database import Database
 
 _SQLITE: Final = "sqlite:///"
@@ -32,19 +34,25 @@ def sqlite_path(url: str) -> Path | None:
 
 
 def open_database(
-    url: str, *, ledger_connections: int = 1, pool: int = 8, pooled: bool = False, notify_url: str = ""
+    address: str | Callable[[], str],
+    *,
+    ledger_connections: int = 1,
+    pool: int = 8,
+    pooled: bool = False,
+    notify_url: str = "",
 ) -> Database:
     """Return the database at an address. It does not connect before its `open` is awaited.
 
+    An address that is a function is asked before each connection to PostgreSQL is made.
     Of the connections to PostgreSQL, `ledger_connections` serve the ledger alone, and up to `pool` serve everything else. `pooled` says
     that a pooler in transaction mode stands between, and `notify_url` leads past it. Raises SettingsError for an unreadable address.
     """
-    path = sqlite_path(url)
+    path = sqlite_path(address if isinstance(address, str) else address())
     if path is None:
         from countersign.store.engine.postgres import PostgresDatabase
 
         return PostgresDatabase(
-            url, ledger_connections=ledger_connections, pool=pool, pooled=pooled, notify_url=notify_url
+            address, ledger_connections=ledger_connections, pool=pool, pooled=pooled, notify_url=notify_url
         )
     from countersign.store.engine.sqlite import SqliteDatabase
 

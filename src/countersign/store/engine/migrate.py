@@ -1,4 +1,7 @@
-"""Migrates the schema of a database to the newest revision: Alembic renders the SQL, and our drivers run it in one transaction."""
+"""Migrates the schema of a database to the newest revision: Alembic renders the SQL, and our drivers run it.
+
+An empty database, and a file of SQLite, gets everything in one transaction. PostgreSQL is migrated while programs serve, step by step.
+"""
 
 from __future__ import annotations
 
@@ -11,31 +14,48 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import asyncpg
+import msgspec
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from countersign.errors import SettingsError, UnavailableError
 from countersign.store.engine.connect import sqlite_path
+from countersign.store.engine.migration_steps import StepKind, split_statements, split_steps
+from countersign.store.engine.online_migration import (
+    COMPATIBLE_SINCE,
+    LOCK_S,
+    UNBOUNDED_S,
+    RevisionSteps,
+    apply_revision,
+    save_compatibility,
+    wait_for_turn,
+)
 from countersign.store.engine.postgres_hosts import FAILURES, PostgresHosts
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator
+    from types import ModuleType
 
 T = TypeVar("T")
 
 MIGRATIONS: Final = Path(__file__).parent.parent / "migrations"
-LOCK: Final = 0x0C0DE51617
-"""The advisory lock of PostgreSQL that lets one process at a time migrate a database."""
+FIRST: Final = "0001"
+"""The oldest revision whose programs can live with the schema, unless a revision since then has taken something away."""
 CONNECT_S: Final = 5.0
 """How long connecting to one host may take, in seconds."""
-LOCK_S: Final = 60.0
-"""How long a migration waits for another one, in seconds."""
 
 _ONE_AT_A_TIME: Final = threading.Lock()
 """Held while Alembic renders: its context is global to the process, and two threads would share it."""
 
 _VERSION: Final = "SELECT version_num FROM alembic_version"
+
+
+class Schema(msgspec.Struct, frozen=True):
+    """The revision of a database, and the one that a program must know to live with it; None if neither is known."""
+
+    revision: str | None = None
+    compatible_since: str | None = None
 
 
 def head() -> str:
@@ -49,15 +69,21 @@ def head() -> str:
 def pending(url: str) -> list[str]:
     """Return the revisions that the database does not have yet, oldest first; all of them if it is empty.
 
-    Raises UnavailableError if the database cannot be reached, and SettingsError if it is newer than this program.
+    None are missing if the database is newer, and says that programs like this one can live with it. Raises UnavailableError if the
+    database cannot be reached, and SettingsError if it is newer and this program cannot.
     """
+    return _missing(_find_schema(url))
+
+
+def _find_schema(url: str) -> Schema:
+    """Return the schema that a database has."""
     path = sqlite_path(url)
     if path is None:
-        return _missing(_in_thread(_postgres_revision(url)))
+        return _in_thread(_postgres_schema(url))
     if not path.exists():
-        return _missing(None)
+        return Schema()
     with _sqlite(path) as connection:
-        return _missing(_sqlite_revision(connection))
+        return _sqlite_schema(connection)
 
 
 def migrate(url: str, to: str = "head") -> str:
@@ -77,11 +103,70 @@ def migrate(url: str, to: str = "head") -> str:
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")
-        for statement in _statements(_rendered("sqlite", _sqlite_revision(connection), to)):
+        before = _sqlite_schema(connection)
+        script = "" if _is_newer(before) else _rendered("sqlite", before.revision, to)
+        for statement in split_statements(script):
             connection.execute(statement)
-        reached = _sqlite_revision(connection)
+        reached = _named(_sqlite_schema(connection).revision)
+        if script:
+            fact = (COMPATIBLE_SINCE, f"{reached} {_compatible_since(reached)}".encode())
+            connection.execute("INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", fact)
         connection.execute("COMMIT")
-    return _named(reached)
+    return reached
+
+
+class Planned(msgspec.Struct, frozen=True):
+    """A step that a migration would take: its revision, how it is carried out, and its SQL."""
+
+    revision: str
+    how: str
+    sql: str
+
+
+def plan(url: str) -> list[Planned]:
+    """Return what `migrate` would do, in order. Raises what `pending` raises."""
+    schema = _find_schema(url)
+    missing = _missing(schema)
+    if sqlite_path(url) is not None or schema.revision is None:
+        return [Planned(revision, StepKind.TRANSACTION.value, "") for revision in missing]
+    steps = [(each.revision, step) for each in _revisions_after(schema.revision, "head") for step in each.steps]
+    return [Planned(revision, step.kind.value, step.sql) for revision, step in steps if missing]
+
+
+def _revisions_after(revision: str, to: str) -> list[RevisionSteps]:
+    """Return the revisions between two on PostgreSQL, with their steps."""
+    missing = _missing(Schema(revision))
+    if to != "head":
+        missing = missing[: missing.index(to) + 1] if to in missing else []
+    found: list[RevisionSteps] = []
+    for before, each in zip([revision, *missing], missing, strict=False):
+        module = _modules()[each]
+        steps = split_steps(_rendered("postgresql", before, each), getattr(module, "in_batches", {}))
+        found.append(RevisionSteps(each, before, steps, _compatible_since(each), hasattr(module, "compatible_since")))
+    return found
+
+
+def _modules() -> dict[str, ModuleType]:
+    """Return the module of each revision, oldest first."""
+    return {script.revision: script.module for script in list(_script().walk_revisions())[::-1]}
+
+
+def _compatible_since(revision: str) -> str:
+    """Return the oldest revision that a program must know to live with the schema of `revision`."""
+    said = [getattr(module, "compatible_since", FIRST) for each, module in _modules().items() if each <= revision]
+    return max(said, default=FIRST)
+
+
+def _is_newer(schema: Schema) -> bool:
+    """Return True if the database is newer than this program, which can live with it; raises SettingsError if it cannot."""
+    if schema.revision is None or schema.revision in _modules():
+        return False
+    if schema.compatible_since is None or schema.compatible_since > head():
+        raise SettingsError(
+            f"The database has revision {schema.revision}, which this version of Countersign does not know: run the newer version that"
+            " migrated it."
+        )
+    return True
 
 
 def _config(dialect: str, output: io.StringIO) -> Config:
@@ -96,37 +181,23 @@ def _script() -> ScriptDirectory:
     return ScriptDirectory.from_config(_config("sqlite", io.StringIO()))
 
 
-def _missing(revision: str | None) -> list[str]:
-    """Return the revisions that follow `revision`, oldest first."""
-    known = [script.revision for script in _script().walk_revisions()][::-1]
-    if revision is None:
+def _missing(schema: Schema) -> list[str]:
+    """Return the revisions that a database does not have yet, oldest first."""
+    known = list(_modules())
+    if schema.revision is None:
         return known
-    if revision not in known:
-        raise SettingsError(
-            f"The database has revision {revision}, which this version of Countersign does not know: run the newer version that migrated it."
-        )
-    return known[known.index(revision) + 1 :]
+    return [] if _is_newer(schema) else known[known.index(schema.revision) + 1 :]
 
 
 def _rendered(dialect: str, revision: str | None, to: str) -> str:
     """Return the SQL that leads from one revision to another; empty if the database is already there, or beyond."""
-    missing = _missing(revision)
+    missing = _missing(Schema(revision))
     if not missing or (to != "head" and to not in missing):
         return ""
     output = io.StringIO()
     with _ONE_AT_A_TIME:
         command.upgrade(_config(dialect, output), f"{revision}:{to}" if revision else to, sql=True)
     return output.getvalue()
-
-
-def _statements(script: str) -> Iterator[str]:
-    """Return the statements of a script; the driver of SQLite takes one at a time, and would commit the transaction for several."""
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
 
 
 def _named(revision: str | None) -> str:
@@ -150,10 +221,18 @@ def _sqlite(path: Path) -> Iterator[sqlite3.Connection]:
             connection.close()
 
 
-def _sqlite_revision(connection: sqlite3.Connection) -> str | None:
+def _sqlite_schema(connection: sqlite3.Connection) -> Schema:
     table = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'alembic_version'").fetchone()
     row = connection.execute(_VERSION).fetchone() if table else None
-    return None if row is None else str(row[0])
+    if row is None:
+        return Schema()
+    fact = connection.execute("SELECT value FROM facts WHERE name = ?", (COMPATIBLE_SINCE,)).fetchone()
+    return _told(str(row[0]), None if fact is None else fact[0])
+
+
+def _told(revision: str, fact: bytes | None) -> Schema:
+    told, _, since = (fact or b"").decode(errors="replace").partition(" ")
+    return Schema(revision, since if told == revision else None)
 
 
 async def _connected(url: str) -> asyncpg.Connection[asyncpg.Record]:
@@ -169,33 +248,46 @@ async def _connected(url: str) -> asyncpg.Connection[asyncpg.Record]:
         ) from error
 
 
-async def _revision_of(connection: asyncpg.Connection[asyncpg.Record]) -> str | None:
+async def _schema_of(connection: asyncpg.Connection[asyncpg.Record]) -> Schema:
     if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
-        return None
+        return Schema()
     found = await connection.fetchval(_VERSION)
-    return None if found is None else str(found)
+    if found is None:
+        return Schema()
+    return _told(str(found), await connection.fetchval("SELECT value FROM facts WHERE name = $1", COMPATIBLE_SINCE))
 
 
-async def _postgres_revision(url: str) -> str | None:
+async def _postgres_schema(url: str) -> Schema:
     connection = await _connected(url)
     try:
         async with connection.transaction():
-            return await _revision_of(connection)
+            return await _schema_of(connection)
     finally:
         await connection.close()
 
 
 async def _migrate_postgres(url: str, to: str) -> str:
     connection = await _connected(url)
+    schema = Schema()
     try:
-        async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
-            script = _rendered("postgresql", await _revision_of(connection), to)
-            if script:
-                await connection.execute(script, timeout=None)
-            return _named(await _revision_of(connection))
+        await wait_for_turn(connection)
+        schema = await _schema_of(connection)
+        if schema.revision is None:
+            async with connection.transaction():
+                await connection.execute(_rendered("postgresql", None, to), timeout=UNBOUNDED_S)
+                reached = _named((await _schema_of(connection)).revision)
+                await save_compatibility(connection, reached, _compatible_since(reached))
+        elif not _is_newer(schema):
+            for each in _revisions_after(schema.revision, to):
+                await apply_revision(connection, each)
+        return _named((await _schema_of(connection)).revision)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise UnavailableError(f"The database cannot be migrated, and was left as it was: {error}") from error
+        how = (
+            "was left as it was"
+            if schema.revision is None
+            else "what was done before stays done, so that it can be run again"
+        )
+        raise UnavailableError(f"The database cannot be migrated, and {how}: {error}") from error
     finally:
         await connection.close()
 

@@ -38,14 +38,21 @@ class PostgresDatabase:
     """A store of rows on PostgreSQL, for any number of processes.
 
     The ledger has `ledger_connections` of its own. Up to `pool` more are made as `run` and `read` need them. One more listens for
-    notifications. `pooled` says that `url` leads to a connection pooler in transaction mode. Notifications then go past it by
-    `notify_url`, or, if that is empty, are replaced by polling. Raises SettingsError for an address that cannot be read.
+    notifications. `address` may be a function, which is asked before each connection is made: passwords change. `pooled` says that it
+    leads to a connection pooler in transaction mode. Notifications then go past it by `notify_url`, or, if that is empty, are replaced
+    by polling. Raises SettingsError for an address that cannot be read.
     """
 
     def __init__(
-        self, url: str, *, ledger_connections: int = 2, pool: int = 8, pooled: bool = False, notify_url: str = ""
+        self,
+        address: str | Callable[[], str],
+        *,
+        ledger_connections: int = 2,
+        pool: int = 8,
+        pooled: bool = False,
+        notify_url: str = "",
     ) -> None:
-        self._hosts = _hosts_of(url, pooled=pooled)
+        self._hosts = _hosts_of(address, pooled=pooled)
         self._where = self._hosts.where
         self._ledger_connections = [
             ReconnectingConnection(self._hosts, LEDGER_SETTINGS, impatient=True) for _ in range(ledger_connections)
@@ -138,8 +145,8 @@ class PostgresDatabase:
             self._waiting -= 1
 
 
-def _hosts_of(url: str, *, pooled: bool) -> PostgresHosts:
+def _hosts_of(address: str | Callable[[], str], *, pooled: bool) -> PostgresHosts:
     try:
-        return PostgresHosts(url, pooled=pooled, connect_s=CONNECT_S, command_s=COMMAND_S)
+        return PostgresHosts(address, pooled=pooled, connect_s=CONNECT_S, command_s=COMMAND_S)
     except ValueError as error:
         raise SettingsError(f"{error} (COUNTERSIGN_DATABASE_URL)") from None

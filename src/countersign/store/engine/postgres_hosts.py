@@ -57,21 +57,29 @@ class Client(Protocol):
 class PostgresHosts:
     """The hosts of one address, and which of them is the primary.
 
+    The address may be a function, which is asked before each connection is made: user and password may change, the hosts do not.
     `pooled` says that a connection pooler in transaction mode stands between: then nothing is prepared, and no setting is sent.
     Raises ValueError for an address that cannot be read.
     """
 
     def __init__(
-        self, url: str, *, pooled: bool = False, connect_s: float = CONNECT_S, command_s: float = COMMAND_S
+        self,
+        address: str | Callable[[], str],
+        *,
+        pooled: bool = False,
+        connect_s: float = CONNECT_S,
+        command_s: float = COMMAND_S,
     ) -> None:
-        address = parse_address(url)
-        self.where = address.where
+        self._address: Callable[[], str] = (lambda: str(address)) if isinstance(address, str) else address
+        self._known = self._address()
+        parsed = parse_address(self._known)
+        self.where = parsed.where
         self.clock = PostgresClock()
         self.pooled = pooled
         self.connect_s = connect_s
         self.command_s = command_s
-        self._urls = address.urls
-        self._primary: int | None = 0 if len(address.urls) == 1 else None
+        self._urls = parsed.urls
+        self._primary: int | None = 0 if len(parsed.urls) == 1 else None
         self._timeline = ""
         self._clients: list[Client] = []
         self._watching: asyncio.Task[None] | None = None
@@ -140,6 +148,7 @@ class PostgresHosts:
             await race.end(but=chosen)
 
     async def _open(self, host: int, settings: Mapping[str, str]) -> Connection:
+        self._read_address()
         name = settings.get("application_name", "countersign")
         async with asyncio.timeout(self.connect_s):
             connection: Connection = await asyncpg.connect(
@@ -152,6 +161,14 @@ class PostgresHosts:
                 server_settings={"application_name": name} if self.pooled else dict(settings),
             )
         return connection
+
+    def _read_address(self) -> None:
+        """Take the user and the password that count now."""
+        found = self._address()
+        if found != self._known:
+            parsed = parse_address(found)
+            if parsed.where == self.where:
+                self._known, self._urls = found, parsed.urls
 
     async def measure(self, connection: Connection) -> None:
         """Measure the database's clock."""

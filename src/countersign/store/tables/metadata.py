@@ -1,7 +1,12 @@
-"""Reads and writes single values about this database, by name, and tells which revision its schema has."""
+"""Reads and writes single values about this database, by name, and tells which revision its schema has.
+
+Two releases serve one database while the newer one is rolled out. So a program lives with a range of revisions: from the oldest that it
+needs to the newest that it knows, and beyond, as long as the database says that programs like it may.
+"""
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +26,14 @@ HOUSEKEEPER: Final = "housekeeper"
 """Which worker has the lease on the upkeep, and until when, as JSON."""
 WRITE_PROBE: Final = "write_probe."
 """With a number after it: what a program wrote last to see whether the database takes writes. It means nothing."""
+COMPATIBLE_SINCE: Final = "compatible_since"
+"""A revision of the schema, and after it the one that a program must know to live with it; migrations write it."""
+
+SETTINGS: Final = "settings"
+"""Digests of the settings of the program that started last; see `config.agreement`."""
+
+_OPTIONAL: Final = "\noptional: Final = True\n"
+"""What stands in a revision that programs of its own release can do without, such as one that only adds an index."""
 
 _VERSIONS: Final = Path(__file__).parent.parent / "migrations" / "versions"
 
@@ -41,6 +54,21 @@ async def save(name: str, value: bytes) -> None:
     await Write((Upsert(FACTS, [(name, value)]),))
 
 
+async def can_serve() -> bool:
+    """Return True if this program can live with the schema; raises UnavailableError if the database was never migrated."""
+    revision = await find_revision()
+    if revision is None or revision < oldest_revision():
+        return False
+    since = compatible_since(revision, await find(COMPATIBLE_SINCE))
+    return revision <= newest_revision() if since is None else since <= newest_revision()
+
+
+def compatible_since(revision: str, fact: bytes | None) -> str | None:
+    """Return which revision a program must know to live with the schema of `revision`; None if the fact says nothing of it."""
+    told, _, since = (fact or b"").decode(errors="replace").partition(" ")
+    return since if told == revision else None
+
+
 async def find_revision() -> str | None:
     """Return the revision that the schema has; raises UnavailableError if the database was never migrated."""
     rows = await Sql("SELECT version_num FROM alembic_version")
@@ -49,4 +77,16 @@ async def find_revision() -> str | None:
 
 def newest_revision() -> str:
     """Return the newest revision that this program knows, from the names of its migrations: faster than to load Alembic."""
-    return max(path.name.partition("_")[0] for path in _VERSIONS.glob("[0-9]*_*.py"))
+    return _revisions()[-1][0]
+
+
+@functools.cache
+def oldest_revision() -> str:
+    """Return the oldest revision that this program can live with."""
+    return next(revision for revision, path in reversed(_revisions()) if _OPTIONAL not in path.read_text())
+
+
+@functools.cache
+def _revisions() -> list[tuple[str, Path]]:
+    """Return each revision and its file, oldest first."""
+    return sorted((path.name.partition("_")[0], path) for path in _VERSIONS.glob("[0-9]*_*.py"))

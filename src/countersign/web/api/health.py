@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from countersign.config.agreement import Agreement, agreement_of, differing_sections
 from countersign.errors import CountersignError, UnavailableError
 from countersign.keys import read_file
 from countersign.store.tables import metadata
@@ -47,6 +48,8 @@ class Readiness:
         self._found: bytes | ProblemError | None = None
         self._at = 0.0
         self._turn = asyncio.Lock()
+        self._own: Agreement | None = None
+        self._differing: list[str] = []
 
     async def ready(self, _: Request, resp: Response) -> None:
         """GET /health/ready: 200, or 503 with what is missing."""
@@ -74,6 +77,9 @@ class Readiness:
         if checks["database"] == OK and await _is_skewed(web):
             checks["clock"] = "The clocks of this machine and of the database differ by 5 seconds or more."
         if all(finding == OK for finding in checks.values()):
+            if self._differing:
+                # Whoever was told so and took this one out would take out all of them while settings are rolled out.
+                checks["settings"] = f"A program that started later has others: {', '.join(self._differing)}."
             return msgspec.json.encode({"ready": True, "checks": checks})
         return ProblemError("not_ready", retry_after=1, checks=checks)
 
@@ -81,7 +87,7 @@ class Readiness:
         """Return the state of the database, its schema, and the fingerprint of its keys."""
         try:
             async with asyncio.timeout(DATABASE_WITHIN):
-                revision, fingerprint = await web.database.read(_facts)
+                can_serve, fingerprint, settings = await web.database.read(_facts)
         except (TimeoutError, UnavailableError):
             unknown = "Not known: the database tells it."
             return {
@@ -89,11 +95,15 @@ class Readiness:
                 "migrations": unknown,
                 "keys": unknown,
             }
-        behind = "The database has another revision than this program: run `countersign migrate`."
+        self._own = self._own or agreement_of(web.settings)
+        self._differing = differing_sections(self._own, settings)
+        behind = (
+            "This program cannot live with the database's revision: run `countersign migrate`, or the newer release."
+        )
         foreign = "The database was made with other keys: `countersign doctor` says more."
         return {
             "database": OK,
-            "migrations": OK if revision == metadata.newest_revision() else behind,
+            "migrations": OK if can_serve else behind,
             "keys": OK if fingerprint is not None and web.keyring.belongs_to(fingerprint) else foreign,
         }
 
@@ -125,10 +135,8 @@ async def _is_skewed(web: WebContext) -> bool:
     return abs(skew) >= SKEWED
 
 
-async def _facts() -> tuple[str | None, bytes | None]:
-    revision = await metadata.find_revision()
-    fingerprint = await metadata.find(metadata.KEYS)
-    return revision, fingerprint
+async def _facts() -> tuple[bool, bytes | None, bytes | None]:
+    return await metadata.can_serve(), await metadata.find(metadata.KEYS), await metadata.find(metadata.SETTINGS)
 
 
 def _keys(web: WebContext) -> str:

@@ -13,6 +13,8 @@ down_revision: Final = "0003"
 branch_labels: Final = None
 depends_on: Final = None
 
+in_batches: Final = {"UPDATE deliveries SET settled_at = changed_at": "settled_at IS NULL"}
+
 
 def upgrade() -> None:
     """Create them. Deliveries that exist belong to no region, and count as counted."""

@@ -62,7 +62,6 @@ class OwnRecoveryPage:
             return
         site, base = self._web.settings.site, self._web.settings.public_url
         first = datetime.fromtimestamp(own.due_at / 1_000, UTC)
-        summary = language.say("Recover your account at {site}", site=site)
         lines = (
             "BEGIN:VCALENDAR",
             "VERSION:2.0",
@@ -71,7 +70,7 @@ class OwnRecoveryPage:
             f"UID:{own.change}@{self._web.settings.host}",
             f"DTSTAMP:{datetime.fromtimestamp(own.asked_at / 1_000, UTC):%Y%m%dT%H%M%SZ}",
             f"DTSTART;VALUE=DATE:{first + timedelta(hours=12):%Y%m%d}",
-            f"SUMMARY:{_escaped(summary)}",
+            f"SUMMARY:{_escaped(language.say('Recover your account at {site}', site=site))}",
             f"DESCRIPTION:{base}/recover",
             f"URL:{base}/recover",
             "END:VEVENT",
