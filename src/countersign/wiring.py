@@ -23,7 +23,7 @@ from countersign.flows.context import CoreContext, own_application
 from countersign.flows.delivery.bounces import bounce_signer
 from countersign.flows.delivery.context import DeliveryContext, StatsRecorder
 from countersign.flows.delivery.receipts import record_receipt
-from countersign.flows.maintenance.applications import ApplicationDirectory
+from countersign.flows.maintenance.applications import ApplicationDirectory, find_due_by_application
 from countersign.flows.maintenance.clock_skew import ClockWatch
 from countersign.flows.maintenance.demo_key import ensure_demo_key
 from countersign.flows.maintenance.environment import check_environment, claim_environment
@@ -42,12 +42,11 @@ from countersign.store.engine.database import ConflictError, Database
 from countersign.store.ledger.event_log import Chain, Log
 from countersign.store.ledger.ledger import Ledger
 from countersign.store.ledger.renewing_database import RenewingDatabase
-from countersign.store.tables import applications, deliveries, metadata, provider_health, queue
+from countersign.store.tables import applications, deliveries, metadata, provider_health
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from countersign.domain.shared.application import Application
     from countersign.metrics import Metrics
 
 
@@ -113,7 +112,7 @@ class Runtime(msgspec.Struct, frozen=True):
         try:
             due, oldest = await self.core.database.read(deliveries.count_due, self.core.now())
             breakers = await self.core.database.read(provider_health.find_breakers)
-            queues = await self.core.database.read(_due_by_application, self.core.own, self.core.now())
+            queues = await self.core.database.read(find_due_by_application, self.core.own, self.core.now())
         except UnavailableError:
             pass
         else:
@@ -123,19 +122,6 @@ class Runtime(msgspec.Struct, frozen=True):
             )
             self.metrics.queues(queues)
         return self.metrics.page()
-
-
-async def _due_by_application(own: Application, now: int) -> dict[str, tuple[int, int]]:
-    """Return how many messages are due and for how long (ms) the oldest has been, by the name of their application."""
-    found = await queue.count_due_by_application(now)
-    known = await applications.find_by_ids([id_ for id_, _, _ in found])
-    names = {id_: one.name for id_, one in known.items()} | {own.id: own.site}
-    due: dict[str, tuple[int, int]] = {}
-    for id_, count, oldest in found:
-        name = names.get(id_, id_)
-        before = due.get(name, (0, 0))
-        due[name] = (before[0] + count, max(before[1], oldest))
-    return due
 
 
 async def open_runtime(settings: Settings, templates: CustomTemplates | None = None) -> Runtime:

@@ -13,6 +13,7 @@ import msgspec
 
 from countersign.config.accounts import AccountSettings
 from countersign.config.fraud import FraudSettings
+from countersign.config.limits import LimitSettings
 from countersign.config.observability import LogSettings, MetricsSettings
 from countersign.config.risk import RiskSettings
 from countersign.config.routes import RouteSettings
@@ -20,17 +21,14 @@ from countersign.config.theme import ThemeSettings
 from countersign.config.values import (
     Network,
     Port,
-    read_application_limits,
     read_bind,
     read_country,
     read_database_url,
-    read_destination_limits,
     read_host,
     read_networks,
     read_optional_path,
     read_path,
     read_public_url,
-    read_requester_limits,
     read_scopes,
     read_site,
 )
@@ -41,7 +39,6 @@ from countersign.domain.look.theme import Themes
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.contact import Channel
 from countersign.domain.verifications.purpose import Policy
-from countersign.domain.verifications.rate_limit import RateLimit
 from countersign.errors import SettingsError
 from countersign.providers.email.bounce_mailbox import MailboxSettings
 from countersign.providers.registry import ConfiguredProvider
@@ -78,38 +75,6 @@ class IntegrationCodeSettings(msgspec.Struct, frozen=True, kw_only=True):
             reads=read_scopes,
         ),
     ] = ("read", "write")
-
-
-class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """`[limits]`."""
-
-    destination: Annotated[
-        tuple[RateLimit, ...],
-        Described(
-            "Messages to one contact of one application: how many in how many s, m, h or d. An empty list: no limit.",
-            expects="a list such as 10/10m, 30/1d",
-            default="10/10m, 30/1d",
-            reads=read_destination_limits,
-        ),
-    ] = InstallationPolicy().destination
-    requester: Annotated[
-        tuple[RateLimit, ...],
-        Described(
-            "Messages that one network address asks for. An empty list: no limit.",
-            expects="a list such as 60/10m",
-            default="60/10m",
-            reads=read_requester_limits,
-        ),
-    ] = InstallationPolicy().requester
-    application: Annotated[
-        tuple[RateLimit, ...],
-        Described(
-            "Messages of one application, by mail and by phone together: how many in how many s, m, h or d. An empty list: no limit.",
-            expects="a list such as 600/1m, 50000/1d",
-            default="no limit",
-            reads=read_application_limits,
-        ),
-    ] = InstallationPolicy().application
 
 
 class SignInSettings(msgspec.Struct, frozen=True, kw_only=True):

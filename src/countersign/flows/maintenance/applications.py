@@ -29,7 +29,7 @@ from countersign.keys import Keyring
 from countersign.messages.custom.sanitize import is_host
 from countersign.store.engine.database import ConflictError, Database
 from countersign.store.ledger.event_log import Log
-from countersign.store.tables import applications
+from countersign.store.tables import applications, queue
 
 CACHE_SECONDS: Final = 1.0
 """Seconds for which a process trusts a key that it has read. A removed or suspended application stops working within this time."""
@@ -269,3 +269,19 @@ def _unknown(name: str) -> NotFoundError:
 
 def _new_key(mode: ApplicationMode, random_bytes: Callable[[int], bytes]) -> str:
     return KEY_PREFIXES[mode.value] + base64.b32encode(random_bytes(KEY_BYTES)).decode().rstrip("=").lower()
+
+
+async def find_due_by_application(own: Application, now: int) -> dict[str, tuple[int, int]]:
+    """Return how many messages are due at `now` (ms) and for how long (ms) the oldest has been, by the name of their application.
+
+    `own` is the application of our own pages, which bears the site's name.
+    """
+    found = await queue.count_due_by_application(now)
+    known = await applications.find_by_ids([id_ for id_, _, _ in found])
+    names = {id_: one.name for id_, one in known.items()} | {own.id: own.site}
+    due: dict[str, tuple[int, int]] = {}
+    for id_, count, oldest in found:
+        name = names.get(id_, id_)
+        before = due.get(name, (0, 0))
+        due[name] = (before[0] + count, max(before[1], oldest))
+    return due
