@@ -36,7 +36,6 @@ class LimitSettings(msgspec.Struct, frozen=True, kw_only=True):
         Described(
             "Messages of one application, by mail and by phone together: how many in how many s, m, h or d. An empty list: no limit.",
             expects="a list such as 600/1m, 50000/1d",
-            default="no limit",
             reads=read_application_limits,
         ),
     ] = InstallationPolicy().application
