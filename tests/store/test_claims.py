@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from countersign.store.engine.database import Claim, ClaimShares, Insert, Row, Rows, Seek, Take, Write
+from countersign.store.engine.database import Claim, ClaimShares, Insert, Row, Rows, Seek, Sql, Take, Write
 from countersign.store.tables.schema import DELIVERIES
 
 if TYPE_CHECKING:
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 async def write(*changes: Change) -> None:
     await Write(changes)
+
+
+async def query(sql: str, *args: object) -> Rows:
+    return await Sql(sql, args)
 
 
 def owed(number: int) -> Row:
@@ -73,3 +77,16 @@ async def test_shares_are_claimed_in_both_dialects_and_what_is_locked_is_passed_
     mine, none = await database.run(twice)
     assert [row[0] for row in mine if row[place] == "a"] == ["o0", "o3"]
     assert list(none) == []
+
+
+async def test_a_query_locks_and_returns_rows_in_both_dialects(database: Database) -> None:
+    await database.run(write, Insert(DELIVERIES, [owed(n) for n in range(3)]))
+    claimed = await database.run(
+        query,
+        "SELECT owner FROM deliveries WHERE due_at <= $1 AND state = $2 ORDER BY due_at FOR UPDATE SKIP LOCKED",
+        1,
+        "queued",
+    )
+    assert list(claimed) == [("o0",), ("o1",)]
+    gone = await database.run(query, "DELETE FROM deliveries WHERE due_at < $1 RETURNING owner, number", 1)
+    assert list(gone) == [("o0", 1)]

@@ -17,13 +17,14 @@ from countersign.store.engine.database import (
     RejectedError,
     Row,
     Rows,
+    Seek,
     Sql,
     Take,
     Update,
     Upsert,
     Write,
 )
-from countersign.store.tables.schema import APPLICATIONS, CHALLENGES, FACTS, LIMITS, STANDINGS
+from countersign.store.tables.schema import APPLICATIONS, CHALLENGES, DELIVERIES, FACTS, LIMITS, STANDINGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -168,9 +169,10 @@ async def test_a_nul_in_a_querys_argument_is_rejected(database: Database) -> Non
 
 async def test_a_key_that_exists_is_a_conflict_and_nothing_stays(database: Database) -> None:
     await database.run(write, Insert(LIMITS, [(b"k", 1)]))
+    before = await database.read(count, FACTS)
     with pytest.raises(ConflictError):
         await database.run(write, Insert(FACTS, [("a", b"")]), Insert(LIMITS, [(b"j", 1), (b"k", 2)]))
-    assert await database.read(count, FACTS) == 0
+    assert await database.read(count, FACTS) == before
     assert list(await database.run(take, LIMITS, [(b"j",), (b"k",)])) == [(b"k", 1)]
 
 
@@ -286,19 +288,6 @@ async def test_ten_thousand_rows_are_written_and_taken_at_once(database: Databas
     await database.run(write, Update(CHALLENGES, [moved(challenge(n, guesses=1)) for n in range(10_000)]))
     found = await database.run(take, CHALLENGES, [(row[0],) for row in rows])
     assert list(found) == [challenge(n, guesses=1) for n in range(10_000)]
-
-
-async def test_a_query_locks_and_returns_rows_in_both_dialects(database: Database) -> None:
-    await database.run(write, Insert(DELIVERIES, [owed(n) for n in range(3)]))
-    claimed = await database.run(
-        query,
-        "SELECT owner FROM deliveries WHERE due_at <= $1 AND state = $2 ORDER BY due_at FOR UPDATE SKIP LOCKED",
-        1,
-        "queued",
-    )
-    assert list(claimed) == [("o0",), ("o1",)]
-    gone = await database.run(query, "DELETE FROM deliveries WHERE due_at < $1 RETURNING owner, number", 1)
-    assert list(gone) == [("o0", 1)]
 
 
 async def test_a_read_sees_one_snapshot_and_waits_for_no_writer(database: Database, database_url: str) -> None:
