@@ -292,7 +292,10 @@ async def test_an_error_names_neither_the_password_nor_a_value(own_server: Postg
 
 
 async def test_a_claim_passes_over_what_another_has_claimed(shaken: PostgresDatabase) -> None:
-    rows = [(f"o{n}", 1, "sms", "route", 1, 1, "US", "+1415", "queued", 0, 0, 0, n, None, 1, None) for n in range(4)]
+    rows = [
+        (f"o{n}", 1, "sms", "route", 1, 1, "US", "+1415", "queued", 0, 0, 0, n, None, 1, None, "", 0, "")
+        for n in range(4)
+    ]
     await shaken.run(write, Insert(DELIVERIES, rows))
 
     async def claim(pause: float) -> Rows:
