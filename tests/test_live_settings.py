@@ -63,6 +63,18 @@ def test_a_changed_secret_is_read_again_and_an_edited_file_is_not(password: Path
         settings.read()
 
 
+def test_a_secret_that_changes_while_the_one_before_is_taken_is_read_again(password: Path) -> None:
+    """K4: between the reading and the moment when it counts, processes are replaced, which takes seconds."""
+    settings = live()
+    password.write_text("second\n")
+    assert [settings.have_secrets_changed() for _ in range(2)] == [False, True]
+    found = settings.read_secrets()
+    password.write_text("the third\n")
+    settings.take(found)
+    assert [settings.have_secrets_changed() for _ in range(3)] == [False, True, False]
+    assert settings.read_secrets().providers["mail"].settings.password == "the third"
+
+
 def test_a_signal_reads_everything_again(password: Path, tmp_path: Path) -> None:
     """O5: what was taken is what later changes of secrets are read with."""
     settings = live()

@@ -27,22 +27,28 @@ class LiveSettings:
         self._environ = environ
         self._document = self._read_document = find_document(environ)
         self.settings = settings
-        self._known = self._seen = _stamps(settings)
+        self._known = self._seen = self._read_stamps = _stamps(settings)
 
     def read(self) -> Settings:
         """Return the settings as the file and the environment have them now. Raises SettingsError."""
-        self._read_document = find_document(self._environ)
-        return load_document(self._environ, self._read_document)
+        return self._load(find_document(self._environ))
 
     def read_secrets(self) -> Settings:
         """Return the settings in force with their secrets as the files have them now. Raises SettingsError."""
-        self._read_document = self._document
-        return load_document(self._environ, self._document)
+        return self._load(self._document)
+
+    def _load(self, document: Document | None) -> Settings:
+        # Looked at before they are read: a file that changes meanwhile has changed since.
+        before = _stamps(self.settings)
+        settings = load_document(self._environ, document)
+        self._read_document = document
+        self._read_stamps = {path: before.get(path, stamp) for path, stamp in _stamps(settings).items()}
+        return settings
 
     def take(self, settings: Settings) -> None:
         """Put in force what was read last, or a variant of it."""
         self._document, self.settings = self._read_document, settings
-        self._known = self._seen = _stamps(settings)
+        self._known = self._seen = self._read_stamps
 
     @property
     def document(self) -> Document | None:
