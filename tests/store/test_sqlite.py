@@ -114,10 +114,11 @@ async def test_a_full_disk_is_told_and_space_that_returns_is_used(small_disk: Pa
     for n in range(3):
         with pytest.raises(UnavailableError, match=r"disk is full|I/O error"):
             await database.run(write, Insert(FACTS, [(f"lost {n}", bytes(200_000))]))
-    assert await database.read(query, "SELECT name FROM facts") == [("before",)]
+    assert await database.read(query, "SELECT name FROM facts WHERE name <> 'compatible_since'") == [("before",)]
     ballast.unlink()
     await database.run(write, Insert(FACTS, [("after", bytes(200_000))]))
-    assert await database.read(query, "SELECT name FROM facts ORDER BY name") == [("after",), ("before",)]
+    kept = await database.read(query, "SELECT name FROM facts WHERE name <> 'compatible_since' ORDER BY name")
+    assert kept == [("after",), ("before",)]
     await database.close()
 
 
