@@ -8,6 +8,7 @@ import os
 import shutil
 import sqlite3
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,6 +95,35 @@ async def test_closing_puts_the_wal_into_the_file(path: Path) -> None:
     assert [found.name for found in path.parent.iterdir()] == [path.name]
     with pytest.raises(UnavailableError):
         await database.run(query, "SELECT 1")
+
+
+ELSEWHERE = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("INSERT INTO facts (name, value) VALUES ('elsewhere', x'')")
+connection.commit()
+connection.close()
+"""
+
+
+async def test_opening_a_file_that_is_open_loses_no_lock_on_it(tmp_path: Path) -> None:
+    """D1, K4: a process that takes new settings has the file open twice for a moment.
+
+    Whoever closes any descriptor of a file loses the locks that its process has on it (POSIX, fcntl). The next process that closes the
+    database would take itself for the last one, and remove the log of writes that the first still reads.
+    """
+    file = tmp_path / "countersign.db"
+    migrate(f"sqlite:///{file}")
+    first = SqliteDatabase(file)
+    await first.open()
+    await first.run(write, Insert(FACTS, [("before", b"")]))
+    second = SqliteDatabase(file)
+    await second.open()
+    await second.close()
+    await asyncio.to_thread(subprocess.run, [sys.executable, "-c", ELSEWHERE, str(file)], check=True)
+    assert (tmp_path / "countersign.db-wal").exists(), "the other process took itself for the last one"
+    assert await first.read(query, "SELECT name FROM facts WHERE name = 'elsewhere'") == [("elsewhere",)]
+    await first.close()
 
 
 async def test_every_commit_waits_for_the_disk(store: SqliteDatabase) -> None:

@@ -7,6 +7,8 @@ are kept, and what is removed is overwritten.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import errno
 import os
 import sqlite3
 import time
@@ -216,7 +218,11 @@ class InboxProvider:
 
 def _open(path: Path) -> sqlite3.Connection:
     # The mode is set when the file is created, so that others can never read it; its WAL gets the same mode.
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+    # One that is there is not opened: closing it again would drop every lock that this process has on it (POSIX, fcntl).
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    if path.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
     path.chmod(0o600)
     database = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
     try:

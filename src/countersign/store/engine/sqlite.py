@@ -194,7 +194,9 @@ class SqliteDatabase:
     def _create_file(self) -> None:
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+            # Never opened if it is there: closing it again would drop every lock that this process has on it (POSIX, fcntl).
+            with contextlib.suppress(FileExistsError):
+                os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except OSError as error:
             raise UnavailableError(
                 f"The database {self._path} cannot be opened ({error.strerror}): check that its folder belongs to the user"
