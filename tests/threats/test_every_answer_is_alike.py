@@ -280,6 +280,7 @@ async def withdraws(walk: Walk, flow: Flow, address: str) -> None:
     await walk.get("/outcome")
     await walk.get("/recover/lost")
     await walk.get("/recover/lost/calendar")
+    await walk.get("/recover/lost")
     kept = dict(walk.cookies)
     await walk.post("/recover/lost/withdraw")
     await walk.get("/outcome")
@@ -417,4 +418,4 @@ async def test_a_recovery_of_ones_own_is_seen_and_withdrawn_alike(new_url: NewUr
     assert_alike(known, unknown)
     assert_as_costly(known, unknown, rows=False)
     assert "Add this to your calendar" in "".join(known.answers)
-    assert known.statuses.count(200) >= 5
+    assert known.statuses.count(200) > 5
