@@ -1,0 +1,89 @@
+"""Ends what gives access by itself in a database that was restored, a bounded number of rows in each transaction.
+
+Whatever could have been used up, or revoked, since the backup ends here. What people know and have, such as passwords, contacts, apps and
+passkeys, stays.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from countersign.store.engine.database import Sql
+from countersign.store.tables import lineage
+from countersign.store.tables.schema import (
+    CHALLENGES,
+    CHANGES,
+    CREDENTIALS,
+    DEVICES,
+    FACTORS,
+    GRANTS,
+    PUSHED_REQUESTS,
+    SESSIONS,
+    TOKENS,
+    VISITS,
+)
+
+if TYPE_CHECKING:
+    from countersign.store.engine.database import Table
+
+LIMIT: Final = 2_000
+"""Rows of one transaction, so that none meets the time limit of a statement."""
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """What ends in one table: the rows for which `condition` holds. `assignment` is what they become; without it they are deleted.
+
+    `$1` is the time (ms), and `$2` the step of authenticator apps after the present one.
+    """
+
+    table: Table
+    condition: str
+    assignment: str = ""
+
+
+ENDINGS: Final = {
+    "challenges": Ending(CHALLENGES, "ended_at IS NULL", "state = 'canceled', ended_at = $1"),
+    "login_flows": Ending(VISITS, "1 = 1"),
+    "sessions": Ending(SESSIONS, "1 = 1"),
+    "trusted_browsers": Ending(DEVICES, "trusted_at IS NOT NULL", "trusted_at = NULL"),
+    "grants": Ending(GRANTS, "used_at IS NULL", "used_at = $1"),
+    "access_tokens": Ending(TOKENS, "ended_at IS NULL", "ended_at = $1"),
+    "pushed_requests": Ending(PUSHED_REQUESTS, "1 = 1"),
+    "pending_changes": Ending(CHANGES, "state = 'pending'", "state = 'canceled', ended_at = $1, remind_at = NULL"),
+    "recovery_codes": Ending(FACTORS, "kind = 'recovery_code' AND ended_at IS NULL", "ended_at = $1"),
+    "integration_codes": Ending(CREDENTIALS, "ended_at IS NULL", "ended_at = $1"),
+    "app_codes": Ending(FACTORS, "kind = 'app' AND ended_at IS NULL AND used < $2", "used = $2"),
+}
+"""What ends, by the name that the event log has for it."""
+
+
+async def end_rows(ending: Ending, now: int, step: int) -> int | None:
+    """End at most LIMIT rows; return how many it were, or None if another process has ended everything meanwhile.
+
+    `now` is in ms. `step` is the time step of authenticator apps after the present one: no code that was ever shown is accepted again.
+    """
+    current = await lineage.lock()
+    if current is None or not current.unfinished:
+        return None
+    table, key = ending.table, ", ".join(name for name, _ in ending.table.key)
+    condition, arguments = _numbered(ending.condition, now, step)
+    assignment, arguments = _numbered(ending.assignment, now, step, arguments)
+    found = f"SELECT {key} FROM {table.name} WHERE {condition} LIMIT {LIMIT}"
+    begin = f"UPDATE {table.name} SET {assignment}" if ending.assignment else f"DELETE FROM {table.name}"
+    rows = await Sql(
+        f"WITH found AS MATERIALIZED ({found}) {begin} WHERE ({key}) IN (SELECT {key} FROM found) RETURNING 1",
+        arguments,
+    )
+    return len(rows)
+
+
+def _numbered(sql: str, now: int, step: int, before: tuple[int, ...] = ()) -> tuple[str, tuple[int, ...]]:
+    """Return SQL with only the parameters that it has, numbered after those `before`: PostgreSQL refuses one that is never used."""
+    arguments = before
+    for mark, value in (("$1", now), ("$2", step)):
+        if mark in sql:
+            arguments = (*arguments, value)
+            sql = sql.replace(mark, f"CAST(@{len(arguments)} AS bigint)")
+    return sql.replace("@", "$"), arguments
