@@ -193,16 +193,36 @@ def _restore_file(path: Path, source: BinaryIO, check: Callable[[Manifest], None
 
 def _identified(source: BinaryIO) -> tuple[str, BinaryIO]:
     """Return which kind of database a backup is of, and the backup itself, uncompressed. Raises SettingsError if it is none."""
-    reader = io.BufferedReader(cast("io.RawIOBase", source))
     with _readable():
-        if reader.peek(len(GZIP))[: len(GZIP)] == GZIP:
-            reader = io.BufferedReader(cast("io.RawIOBase", gzip.GzipFile(fileobj=reader, mode="rb")))
-        head = reader.peek(max(len(SQLITE), len(MAGIC)))
+        head = source.read(len(GZIP))
+        opened = cast("BinaryIO", _Rest(head, source))
+        if head == GZIP:
+            opened = cast("BinaryIO", gzip.GzipFile(fileobj=opened, mode="rb"))
+        head = opened.read(max(len(SQLITE), len(MAGIC)))
+    opened = cast("BinaryIO", _Rest(head, opened))
     if head.startswith(SQLITE):
-        return "sqlite", cast("BinaryIO", reader)
+        return "sqlite", opened
     if head.startswith(MAGIC):
-        return "postgresql", cast("BinaryIO", reader)
-    raise bad_backup("it is empty" if not head else "it is no backup of Countersign; one that is encrypted must be decrypted first")
+        return "postgresql", opened
+    raise bad_backup(
+        "it is no backup of Countersign, and one that is encrypted must be decrypted first" if head else "it is empty"
+    )
+
+
+class _Rest:
+    """A file of which some bytes were read already, given once more from its beginning."""
+
+    def __init__(self, head: bytes, source: BinaryIO) -> None:
+        self._head = head
+        self._source = source
+
+    def read(self, count: int = -1) -> bytes:
+        """Return so many bytes, and fewer only at the end; all that are left if it is negative."""
+        if count < 0:
+            head, self._head = self._head, b""
+            return head + self._source.read()
+        head, self._head = self._head[:count], self._head[count:]
+        return head + self._source.read(count - len(head)) if len(head) < count else head
 
 
 @contextlib.contextmanager

@@ -175,16 +175,17 @@ async def _read(connection: Connection, frames: Frames, check: Callable[[Manifes
         raise SettingsError(
             "The database is not empty, and nothing is ever overwritten: create an empty one, and name it by COUNTERSIGN_DATABASE_URL."
         )
-    kind, content = next(frames)
+    kind, content = _next(frames)
     head = _decoded(content) if kind is FrameKind.HEAD else None
     if head is None or head.format > FORMAT:
         raise bad_backup("its format is newer than this program")
     check_revision(head.revision)
     check(head)
     await connection.execute(render("postgresql", None, head.revision), timeout=UNBOUNDED_S)
-    await connection.execute(f"TRUNCATE {', '.join(name for name in _NAMES if await _is_there(connection, name))}")
+    made = [name for name in _NAMES if await connection.fetchval("SELECT to_regclass($1)", name) is not None]
+    await connection.execute(f"TRUNCATE {', '.join(made)}")
     loaded: list[BackedUpTable] = []
-    step = next(frames)
+    step = _next(frames)
     while step[0] is FrameKind.TABLE:
         table, step = await _load(connection, step[1], frames)
         loaded.append(table)
@@ -224,8 +225,11 @@ async def _load(connection: Connection, described: bytes, frames: Frames) -> tup
     return BackedUpTable(table.name, table.columns, _count(status), digest.hexdigest()), after[0]
 
 
-async def _is_there(connection: Connection, name: str) -> bool:
-    return await connection.fetchval("SELECT to_regclass($1)", name) is not None
+def _next(frames: Frames) -> tuple[FrameKind, bytes]:
+    found = next(frames, None)
+    if found is None:
+        raise bad_backup("it is damaged")
+    return found
 
 
 def _decoded(content: bytes) -> Manifest:
