@@ -87,7 +87,7 @@ class DatabaseMark:
         except OSError as error:
             # What serves goes on. Without a mark the database is served as one of a machine that has just been added.
             self._failed = True
-            _log.warning("mark_not_written", file=str(self.path), why=error.strerror)
+            _log.info("mark_not_written", file=str(self.path), why=error.strerror)
 
     def _open(self) -> int:
         """Open the file, and give one that root makes to the owner of its folder, who serves."""

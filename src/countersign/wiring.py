@@ -14,11 +14,11 @@ import msgspec
 from countersign.clock import Clock, system_clock
 from countersign.config import Settings
 from countersign.config.database_address import database_address
+from countersign.database_mark import DatabaseMark
 from countersign.domain.look.theme import Themes
 from countersign.domain.policy import INBOX
 from countersign.domain.shared import identifier
 from countersign.errors import SettingsError, UnavailableError
-from countersign.database_mark import DatabaseMark
 from countersign.flows.accounts.context import AccountContext
 from countersign.flows.changes.take_back import complete_restoration
 from countersign.flows.context import CoreContext, own_application

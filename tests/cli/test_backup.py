@@ -34,7 +34,7 @@ def move_away(place: Path) -> None:
 
 
 def test_a_backup_is_a_file_of_its_owner_and_needs_named_keys(run: Run, tmp_path: Path) -> None:
-    """V4: it is whole, nobody else reads it, and it says which keys it needs, none of which is in it."""
+    """O11: it is whole, nobody else reads it, and it says which keys it needs, none of which is in it."""
     run("apps", "add", "shop")
     made = json.loads(run("backup", "b.db", "--json").stdout)
     path = tmp_path / "b.db"
@@ -49,7 +49,7 @@ def test_a_backup_is_a_file_of_its_owner_and_needs_named_keys(run: Run, tmp_path
 
 
 def test_nothing_is_ever_overwritten(run: Run, tmp_path: Path) -> None:
-    """V4: neither by a backup nor by a restoration."""
+    """O11: neither by a backup nor by a restoration."""
     run("apps", "add", "shop")
     assert run("backup", "b.db").exit_code == 0
     written = (tmp_path / "b.db").read_bytes()
@@ -79,7 +79,7 @@ def test_a_folder_gets_a_file_named_after_the_time(run: Run, tmp_path: Path, wor
 
 
 def test_a_backup_goes_through_a_pipe_to_be_encrypted(run: Run, tmp_path: Path) -> None:
-    """V4: `-` is stdout and stdin, and nothing but the backup goes there."""
+    """O11: `-` is stdout and stdin, and nothing but the backup goes there."""
     run("apps", "add", "shop")
     piped = run("backup", "-", "--gzip")
     assert piped.exit_code == 0
@@ -94,7 +94,7 @@ def test_a_backup_goes_through_a_pipe_to_be_encrypted(run: Run, tmp_path: Path) 
 
 @pytest.mark.parametrize("harm", ["cut", "flipped", "text", "empty", "cut gzip", "missing"])
 def test_a_damaged_backup_is_refused_and_loses_nothing(run: Run, tmp_path: Path, harm: str) -> None:
-    """V4: also one byte in a text that SQLite itself would not miss."""
+    """O11: also one byte in a text that SQLite itself would not miss."""
     run("apps", "add", "a-name-that-is-looked-for")
     run("backup", "b.db")
     path, raw = tmp_path / "b.db", (tmp_path / "b.db").read_bytes()
@@ -119,7 +119,7 @@ def test_a_damaged_backup_is_refused_and_loses_nothing(run: Run, tmp_path: Path,
 
 
 def test_a_backup_of_another_environment_or_of_other_keys_is_refused(run: Run, tmp_path: Path) -> None:
-    """V4: and it is said which keys it needs."""
+    """O11: and it is said which keys it needs."""
     run("apps", "add", "shop")
     run("backup", "b.db")
     kid = json.loads((tmp_path / ".countersign" / "secret.keys").read_text())["keys"][0]["kid"]
@@ -137,7 +137,7 @@ def test_a_backup_of_another_environment_or_of_other_keys_is_refused(run: Run, t
 
 
 def test_a_backup_that_needs_a_key_which_the_file_lacks_is_refused(run: Run, tmp_path: Path) -> None:
-    """V4: an older copy of the right key file."""
+    """O11: an older copy of the right key file."""
     run("apps", "add", "shop")
     shutil.copy(tmp_path / ".countersign" / "secret.keys", tmp_path / "older.keys")
     added = json.loads(run("keys", "rotate", "--json").stdout)["kid"]
@@ -148,12 +148,14 @@ def test_a_backup_that_needs_a_key_which_the_file_lacks_is_refused(run: Run, tmp
 
 
 def test_a_backup_of_a_newer_schema_is_refused_and_an_older_one_is_migrated(run: Run, tmp_path: Path) -> None:
-    """V4, O7."""
+    """O11, O7."""
     run("apps", "add", "shop")
     run("backup", "b.db")
     with opened(tmp_path / "b.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
-        connection.execute("UPDATE facts SET value = CAST(replace(value, '\"revision\":\"0', '\"revision\":\"9') AS BLOB) WHERE name = 'backup'")
+        connection.execute(
+            "UPDATE facts SET value = CAST(replace(value, '\"revision\":\"0', '\"revision\":\"9') AS BLOB) WHERE name = 'backup'"
+        )
     move_away(tmp_path)
     newer = run("restore", "b.db")
     assert newer.exit_code == 2
@@ -167,7 +169,7 @@ def test_a_backup_of_a_newer_schema_is_refused_and_an_older_one_is_migrated(run:
 
 
 def test_a_drill_opens_what_is_sealed_and_walks_the_log(run: Run, tmp_path: Path) -> None:
-    """V4: it fails if a row cannot be opened, or if the log was changed, which a copy alone does not show."""
+    """O11: it fails if a row cannot be opened, or if the log was changed, which a copy alone does not show."""
     run("demo")
     sound = json.loads(run("drill", "--json").stdout)
     assert sound["sound"]
@@ -187,7 +189,7 @@ def test_a_drill_opens_what_is_sealed_and_walks_the_log(run: Run, tmp_path: Path
 
 
 def test_the_log_and_the_doctor_say_that_it_was_restored(run: Run, tmp_path: Path) -> None:
-    """O5: by command, and by a raw copy of an older file, of which nobody has told the program."""
+    """O11: by command, and by a raw copy of an older file, of which nobody has told the program."""
     run("apps", "add", "shop")
     run("backup", "b.db")
     assert "restored" not in run("doctor").stdout
@@ -206,7 +208,7 @@ def test_the_log_and_the_doctor_say_that_it_was_restored(run: Run, tmp_path: Pat
 
 
 def test_a_database_that_was_restored_by_other_means_can_be_declared_so(run: Run) -> None:
-    """O5: point-in-time recovery on a machine that remembers nothing."""
+    """O11: point-in-time recovery on a machine that remembers nothing."""
     run("apps", "add", "shop")
     assert run("restore").exit_code == 2
     assert run("restore", "--by-other-means").exit_code == 0
@@ -216,7 +218,7 @@ def test_a_database_that_was_restored_by_other_means_can_be_declared_so(run: Run
 
 @pytest.mark.postgres
 def test_postgres_is_restored_into_an_empty_database_alone(run: Run, postgres_server: PostgresServer) -> None:
-    """V4: by no other program than ours; the scratch database of a drill is empty again."""
+    """O11: by no other program than ours; the scratch database of a drill is empty again."""
     names = [postgres_server.create() for _ in range(3)]
     urls = [postgres_server.url(name) for name in names]
     try:
@@ -241,7 +243,7 @@ def test_postgres_is_restored_into_an_empty_database_alone(run: Run, postgres_se
 
 
 def test_production_restores_and_says_what_is_left_to_do(production: Program) -> None:
-    """V4: as a program, with the exit codes of the documents."""
+    """O11: as a program, with the exit codes of the documents."""
     key = production.run("apps", "add", "shop").stdout.strip()
     assert key
     assert production.run("backup", "b.db").returncode == 0

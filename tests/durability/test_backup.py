@@ -79,16 +79,16 @@ class Begins(threading.Thread):
         until = time.monotonic() + WITHIN
         while not self.over.is_set() and time.monotonic() < until:
             began = time.monotonic()
-            status, answer = ask(self.installation, "/v1/verifications", {"to": f"u{len(self.begun)}@{id(self)}.example"})
+            status, answer = ask(
+                self.installation, "/v1/verifications", {"to": f"u{len(self.begun)}@{id(self)}.example"}
+            )
             assert status == 201, answer
             self.slowest = max(self.slowest, time.monotonic() - began)
             self.begun.append(answer["id"])
 
 
-async def test_a_backup_under_load_is_whole_and_holds_up_nobody(
-    each_url: str, empty_url: str, tmp_path: Path
-) -> None:
-    """V4: SQLite's own `.backup` was not done after 40 s, and its file held no table."""
+async def test_a_backup_under_load_is_whole_and_holds_up_nobody(each_url: str, empty_url: str, tmp_path: Path) -> None:
+    """O11: SQLite's own `.backup` was not done after 40 s, and its file held no table."""
     with installed(tmp_path, each_url, config=CONFIG) as installation:
         await fill(installation)
         installation.serve()
@@ -118,7 +118,7 @@ async def test_a_backup_under_load_is_whole_and_holds_up_nobody(
 
 
 async def test_a_killed_backup_leaves_no_file_under_its_name(each_url: str, tmp_path: Path) -> None:
-    """V4: and the next one is made as if nothing had happened."""
+    """O11: and the next one is made as if nothing had happened."""
     with installed(tmp_path, each_url, config=CONFIG) as installation:
         await fill(installation)
         folder = tmp_path / "backups"
@@ -150,7 +150,7 @@ async def test_a_killed_backup_leaves_no_file_under_its_name(each_url: str, tmp_
 async def test_a_killed_restoration_leaves_the_database_empty(
     durable_url: str, durable_server: PostgresServer, tmp_path: Path
 ) -> None:
-    """V4: so that it can be run again."""
+    """O11: so that it can be run again."""
     name = durable_server.create()
     empty_url = durable_server.url(name)
     try:
@@ -196,7 +196,7 @@ def small_disk() -> Iterator[Path]:
 
 
 async def test_a_full_disk_leaves_nothing_half_done(each_url: str, tmp_path: Path, small_disk: Path) -> None:
-    """V4: neither a backup nor, on SQLite, a database."""
+    """O11: neither a backup nor, on SQLite, a database."""
     with installed(tmp_path, each_url, config=CONFIG) as installation:
         await fill(installation)
         for words in ((), ("--gzip",)):
@@ -213,7 +213,7 @@ async def test_a_full_disk_leaves_nothing_half_done(each_url: str, tmp_path: Pat
 
 
 def test_an_older_file_that_was_copied_back_lets_no_used_code_in(tmp_path: Path) -> None:
-    """O5: nobody told the program. The machine remembers a page of the event log that the older file lacks."""
+    """O11: nobody told the program. The machine remembers a page of the event log that the older file lacks."""
     with installed(tmp_path, config=CONFIG) as installation:
         serving = installation.serve()
         _, begun = ask(installation, "/v1/verifications", {"to": "ada@example.org"})

@@ -14,7 +14,7 @@ import pytest
 from countersign.errors import SettingsError, UnavailableError
 from countersign.store.engine.connect import open_database, sqlite_path
 from countersign.store.engine.database import Rows, Sql
-from countersign.store.engine.migrate import MIGRATIONS, render, head, migrate, pending
+from countersign.store.engine.migrate import MIGRATIONS, head, migrate, pending, render
 from countersign.store.tables.schema import ALL_TABLES
 
 Schema = dict[str, dict[str, tuple[str, bool]]]

@@ -16,7 +16,7 @@ import pytest_asyncio
 from countersign.errors import SettingsError, UnavailableError
 from countersign.store.engine import online_migration
 from countersign.store.engine.connect import open_database
-from countersign.store.engine.migrate import render, head, migrate, pending, plan
+from countersign.store.engine.migrate import head, migrate, pending, plan, render
 from countersign.store.engine.migration_steps import Step, StepKind, split_steps
 from countersign.store.engine.online_migration import RevisionSteps, apply_revision
 from countersign.store.tables import metadata

@@ -88,7 +88,7 @@ def at(place: Place, visitor: Visitor) -> Visitor:
 
 
 async def test_a_used_code_a_revoked_session_and_a_trusted_browser_do_not_come_back(world: World) -> None:
-    """O5, C1, S2: and the log says that the database was restored, from when, and what has ended."""
+    """O11, C1, S2: and the log says that the database was restored, from when, and what has ended."""
     place = world.place
     owner = await ada(place)
     challenge, flow = await place.begun(), Visitor(place)
@@ -102,7 +102,9 @@ async def test_a_used_code_a_revoked_session_and_a_trusted_browser_do_not_come_b
     await sign_out(place.accounts, thief.browser)
     async with world.restored(backup) as again:
         assert refused(await again.answer(challenge, again.code(challenge))).refusal.value == "canceled"
-        assert isinstance(await at(again, dataclasses.replace(flow, browser=flow.browser)).types(flow_code), FlowNotFound)
+        assert isinstance(
+            await at(again, dataclasses.replace(flow, browser=flow.browser)).types(flow_code), FlowNotFound
+        )
         assert await at(again, thief).session() is None
         assert await at(again, owner).session() is None
         assert isinstance(await at(again, thief).signs_in(), CodeRequested), "no browser is trusted any more"
@@ -119,7 +121,7 @@ async def test_a_used_code_a_revoked_session_and_a_trusted_browser_do_not_come_b
 
 
 async def test_no_recovery_code_of_before_works_nor_one_of_an_app_that_was_shown(world: World) -> None:
-    """R4: which of them are spent, the restored database does not know. The owner makes new ones."""
+    """O11, R4: which of them are spent, the restored database does not know. The owner makes new ones."""
     place = world.place
     owner = await ada(place)
     codes = await recovery_codes(owner)
@@ -146,7 +148,7 @@ async def test_no_recovery_code_of_before_works_nor_one_of_an_app_that_was_shown
 
 
 async def test_a_contact_that_was_undone_does_not_sign_in_again(world: World) -> None:
-    """A2: every change that could still be undone is undone, and its owner is told; one that had settled stays."""
+    """O11, A2: every change that could still be undone is undone, and its owner is told; one that had settled stays."""
     place = world.place
     owner = await ada(place)
     await owner.adds(PHONE)
@@ -168,7 +170,7 @@ async def test_a_contact_that_was_undone_does_not_sign_in_again(world: World) ->
 
 
 async def test_what_waited_or_was_revoked_does_not_go_on(world: World) -> None:
-    """R5, I5, A3: a recovery that was stopped, a deletion that was canceled, an integration code that was revoked."""
+    """O11, R5: a recovery that was stopped, a deletion that was canceled, an integration code that was revoked."""
     place = world.place
     owner = await ada(place)
     session = await alive(owner)
@@ -221,5 +223,3 @@ async def test_what_changes_after_the_restoration_stays(world: World) -> None:
         assert len((await owner.holdings()).contacts) == 2
         kinds = [one.kind for one in await again.database.read(events.list_between, 0, 1 << 62)]
         assert kinds.count(EventKind.DATABASE_RESTORED) == 1
-
-

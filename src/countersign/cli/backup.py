@@ -160,7 +160,10 @@ def _drill(settings: Settings, file: Path, into: str, *, quiet: bool) -> DrillRe
             ("Where", "Finding"),
             [
                 *((one.writer or "checkpoints", f"{one.seq}: {one.what}") for one in report.findings),
-                *((table, f"{count} rows cannot be opened with these keys") for table, count in report.unreadable.items()),
+                *(
+                    (table, f"{count} rows cannot be opened with these keys")
+                    for table, count in report.unreadable.items()
+                ),
             ],
         )
     return report
@@ -183,7 +186,7 @@ async def _back_up(settings: Settings, target: Path | BinaryIO, *, compress: boo
         )
         await ground.database.run(metadata.save, lineage.LAST_BACKUP, str(now).encode())
         facts: dict[str, str | int] = {"rows": made.manifest.rows, "bytes": made.size}
-        event = Event(ground.clock(), EventKind.DATABASE_BACKED_UP, "", "", facts)
+        event = Event(ground.clock(), EventKind.BACKUP_MADE, "", "", facts)
         await ground.log().run(ground.database, event_log.append_event, event)
     return made
 

@@ -72,7 +72,7 @@ async def count_ends(machine: Machine) -> int:
 
 
 async def test_an_earlier_copy_is_noticed_once(snapshots: Snapshots, tmp_path: Path) -> None:
-    """O5, V4: whoever copied it, and however: this machine has seen a page that it lacks."""
+    """O11: whoever copied it, and however: this machine has seen a page that it lacks."""
     async with machine_at(snapshots.url, tmp_path) as machine:
         first = await machine.starts()
         await machine.writes()

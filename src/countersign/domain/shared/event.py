@@ -39,7 +39,7 @@ class EventKind(StrEnum):
     KEYS_ROTATED = "keys.rotated"
     KEYS_RETIRED = "keys.retired"
     KEYS_RESEALED = "keys.resealed"
-    DATABASE_BACKED_UP = "database.backed_up"
+    BACKUP_MADE = "backup.made"
     DATABASE_RESTORED = "database.restored"
     ACCOUNT_CREATED = "account.created"
     SIGN_IN_ASSESSED = "sign_in.assessed"

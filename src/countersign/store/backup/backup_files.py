@@ -81,7 +81,9 @@ async def write_backup(url: str, target: Path | BinaryIO, request: BackupRequest
     except FileExistsError as error:
         raise _taken(path) from error
     except OSError as error:
-        raise UnavailableError(f"The backup {path} cannot be written ({error.strerror}): check its folder and the free space.") from error
+        raise UnavailableError(
+            f"The backup {path} cannot be written ({error.strerror}): check its folder and the free space."
+        ) from error
     finally:
         _remove(drafts)
     return WrittenBackup(manifest, path, size)
@@ -121,7 +123,9 @@ async def in_scratch_place(
     with _readable():
         if kind == "postgresql":
             if not scratch_url or sqlite_path(scratch_url) is not None:
-                raise SettingsError("A backup of PostgreSQL is tried in an empty database of PostgreSQL: name one by --into.")
+                raise SettingsError(
+                    "A backup of PostgreSQL is tried in an empty database of PostgreSQL: name one by --into."
+                )
             from countersign.store.backup import postgres_backup
 
             async with postgres_backup.restored(scratch_url, opened, check) as restored:
@@ -185,7 +189,9 @@ def _restore_file(path: Path, source: BinaryIO, check: Callable[[Manifest], None
     except OSError as error:
         if isinstance(error, gzip.BadGzipFile):
             raise
-        raise UnavailableError(f"The database {path} cannot be written ({error.strerror}): check its folder and the free space.") from error
+        raise UnavailableError(
+            f"The database {path} cannot be written ({error.strerror}): check its folder and the free space."
+        ) from error
     finally:
         _remove(drafts)
     return manifest

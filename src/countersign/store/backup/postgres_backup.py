@@ -101,9 +101,7 @@ async def restore(url: str, source: BinaryIO, check: Callable[[Manifest], None])
 
 
 @contextlib.asynccontextmanager
-async def restored(
-    url: str, source: BinaryIO, check: Callable[[Manifest], None]
-) -> AsyncIterator[RestoredTransaction]:
+async def restored(url: str, source: BinaryIO, check: Callable[[Manifest], None]) -> AsyncIterator[RestoredTransaction]:
     """Give a database as `restore` makes it, which is gone at the end: for a drill."""
     with _explained("cannot be restored, and is as it was"):
         connection = await connect_to_migrate(url)
@@ -124,7 +122,9 @@ async def restored(
 
 async def _write(connection: Connection, out: FrameWriter, request: BackupRequest) -> Manifest:
     # Asks the catalogue alone, so the snapshot begins after the locks, and no migration changes a table in between.
-    present = {row[0] for row in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")}
+    present = {
+        row[0] for row in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
+    }
     names = [name for name in _NAMES if name in present]
     if "facts" not in names:
         raise SettingsError("The database was never migrated: there is nothing to back up.")
@@ -198,7 +198,9 @@ async def _read(connection: Connection, frames: Frames, check: Callable[[Manifes
     return manifest
 
 
-async def _load(connection: Connection, described: bytes, frames: Frames) -> tuple[BackedUpTable, tuple[FrameKind, bytes]]:
+async def _load(
+    connection: Connection, described: bytes, frames: Frames
+) -> tuple[BackedUpTable, tuple[FrameKind, bytes]]:
     """Load the rows of one table; return what was loaded, and the frame after it."""
     try:
         table = msgspec.json.decode(described, type=BackedUpTable)
@@ -254,4 +256,6 @@ def _explained(what: str) -> Iterator[None]:
     except asyncpg.DataError as error:
         raise bad_backup(f"it is damaged ({error})") from error
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise UnavailableError(f"The database {what} ({error}): check that PostgreSQL runs, its log, and its disk.") from error
+        raise UnavailableError(
+            f"The database {what} ({error}): check that PostgreSQL runs, its log, and its disk."
+        ) from error

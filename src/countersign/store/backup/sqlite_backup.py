@@ -107,7 +107,9 @@ def _opened(path: Path, uri: str) -> Iterator[sqlite3.Connection]:
     except sqlite3.OperationalError as error:
         if "no such table" in str(error):
             raise
-        raise UnavailableError(f"The database {path} cannot be copied ({error}): check the disk and the free space.") from error
+        raise UnavailableError(
+            f"The database {path} cannot be copied ({error}): check the disk and the free space."
+        ) from error
     finally:
         connection.close()
 
@@ -140,7 +142,7 @@ def _digests(connection: sqlite3.Connection) -> Iterator[BackedUpTable]:
         columns = [row[1] for row in described]
         key = [row[1] for row in sorted(described, key=lambda row: int(row[5])) if row[5]] or columns
         digest, rows = hashlib.sha256(), 0
-        for row in connection.execute(f"SELECT {', '.join(columns)} FROM {name} ORDER BY {', '.join(key)}"):  # noqa: S608 - names of tables
+        for row in connection.execute(f"SELECT {', '.join(columns)} FROM {name} ORDER BY {', '.join(key)}"):
             digest.update(_encode(row))
             rows += 1
         yield BackedUpTable(name, tuple(columns), rows, digest.hexdigest())
