@@ -56,8 +56,8 @@ if TYPE_CHECKING:
 class Installation(msgspec.Struct, frozen=True):
     """What every command needs: an open database of the right revision, the keys that belong to it, and its clock.
 
-    `database` renews keyed hashes as it meets them, while they are replaced; `rows` is the same database as it is. `mark` remembers the last
-    page of the event log.
+    `database` renews keyed hashes as it meets them, while they are replaced; `rows` is the same database as it is. `mark` remembers the
+    last page of the event log.
     """
 
     settings: Settings

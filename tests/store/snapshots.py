@@ -33,8 +33,9 @@ class Snapshots:
 
     def remove(self) -> None:
         """Remove the copies on a server."""
-        for name in self._made if self._server is not None else ():
-            self._server.drop(name)
+        if self._server is not None:
+            for name in self._made:
+                self._server.drop(name)
 
 
 def snapshots_of(request: pytest.FixtureRequest, folder: Path) -> Snapshots:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from tests.flows.authenticators import app_code, enrols_app, recovery_codes
 from tests.flows.changes.test_delayed_recovery import NEW, claims
-from tests.flows.changes.test_integration_codes import made
+from tests.flows.integration_codes import made
 from tests.flows.people import CARRIER, Visitor, ada, alive
 from tests.flows.place import place_at, refused
 from tests.peers.databases import EACH_DATABASE
@@ -28,6 +28,7 @@ from countersign.flows.changes.take_back import complete_restoration
 from countersign.flows.maintenance.audit import verify_events
 from countersign.flows.maintenance.restoration import notice_restoration
 from countersign.flows.sign_in.authenticator import prove_with_recovery_code
+from countersign.flows.verifications.results import Done
 from countersign.store.backup.backup_files import restore_backup, write_backup
 from countersign.store.backup.manifest import BackupRequest
 from countersign.store.tables import events, single_use
@@ -97,7 +98,7 @@ async def test_a_used_code_a_revoked_session_and_a_trusted_browser_do_not_come_b
     assert isinstance(await flow.signs_in(), CodeRequested)
     flow_code = await flow.code()
     backup = await world.backs_up()
-    assert await place.answer(challenge, place.code(challenge))
+    assert isinstance(await place.answer(challenge, place.code(challenge)), Done)
     assert isinstance(await flow.types(flow_code), SignedIn)
     await sign_out(place.accounts, thief.browser)
     async with world.restored(backup) as again:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from countersign.flows.maintenance.drill import DrillReport
     from countersign.keys import Keyring
     from countersign.store.backup.backup_files import WrittenBackup
-    from countersign.store.backup.manifest import Manifest
+    from countersign.store.backup.manifest import BackupManifest
 
 PIPE: Final = "-"
 
@@ -191,7 +191,7 @@ async def _back_up(settings: Settings, target: Path | BinaryIO, *, compress: boo
     return made
 
 
-async def _restore(settings: Settings, file: Path) -> Manifest:
+async def _restore(settings: Settings, file: Path) -> BackupManifest:
     from countersign.store.backup.backup_files import restore_backup
     from countersign.store.engine.migrate import migrate
     from countersign.wiring import installation_of, schema_url
@@ -213,7 +213,7 @@ async def _declare(settings: Settings) -> None:
         await notice_restoration(ground.database, ground.mark, ground.log(), ground.clock())
 
 
-async def _prove(settings: Settings, file: Path, into: str) -> tuple[Manifest, DrillReport]:
+async def _prove(settings: Settings, file: Path, into: str) -> tuple[BackupManifest, DrillReport]:
     from countersign.flows.maintenance.drill import prove
     from countersign.store.backup.backup_files import in_scratch_place
 
@@ -222,7 +222,7 @@ async def _prove(settings: Settings, file: Path, into: str) -> tuple[Manifest, D
             return manifest, await prove(restored, _keyring(settings))
 
 
-def _check(settings: Settings) -> Callable[[Manifest], None]:
+def _check(settings: Settings) -> Callable[[BackupManifest], None]:
     from countersign.flows.maintenance.drill import check_belongs
 
     keyring = _keyring(settings)

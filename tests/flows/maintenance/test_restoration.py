@@ -1,9 +1,8 @@
-"""A database that was set back to an earlier state, by a raw copy or in any other way: it is noticed at the next start, once, and only then."""
+"""A database that was set back to an earlier state, by a raw copy or otherwise: it is noticed at the next start, once, and only then."""
 
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +13,7 @@ from tests.store.snapshots import Snapshots, snapshots_of
 
 from countersign.database_mark import SIZE, DatabaseMark
 from countersign.domain.shared.event import Event, EventKind
-from countersign.flows.maintenance.restoration import declare_restored, finish_restoration, notice_restoration
+from countersign.flows.maintenance.restoration import declare_restored, notice_restoration
 from countersign.store.ledger import event_log
 from countersign.store.ledger.event_log import Chain, Log
 from countersign.store.tables import lineage, sessions
@@ -41,7 +40,7 @@ class Machine:
     async def starts(self) -> Lineage:
         """Look at the database, as every start does, and finish what that leads to."""
         found = await notice_restoration(self.place.database, self.mark, self.log, self.place.clock())
-        await finish_restoration(self.place.database)
+        await self.place.database.run(lineage.finish)
         return found
 
     async def writes(self) -> None:
@@ -182,4 +181,4 @@ async def test_a_mark_costs_little(tmp_path: Path) -> None:
     read = mark.read()
     assert read is not None
     assert read.seq == 999
-    assert os.stat(mark.path).st_size == SIZE
+    assert mark.path.stat().st_size == SIZE

@@ -17,7 +17,6 @@ from countersign.flows.accounts.snapshot import find_history, lock_snapshot
 from countersign.flows.changes.epoch import raise_epoch
 from countersign.flows.changes.request import change_event, facts_of
 from countersign.flows.changes.undo import finish_undo, restored_rows, revert_all
-from countersign.flows.maintenance.restoration import finish_restoration
 from countersign.store.engine.database import Append, Write
 from countersign.store.tables import accounts, changes, lineage
 
@@ -33,7 +32,7 @@ async def complete_restoration(context: AccountContext) -> None:
     found = await context.database.read(lineage.find)
     if found is not None and found.unfinished:
         await take_back_changes(context, found.backup_at)
-        await finish_restoration(context.database)
+        await context.database.run(lineage.finish)
 
 
 async def take_back_changes(context: AccountContext, backup_at: int) -> int:

@@ -15,7 +15,7 @@ from countersign.store.tables.protected_columns import PROTECTED_TABLES
 
 if TYPE_CHECKING:
     from countersign.keys import Keyring
-    from countersign.store.backup.manifest import Manifest
+    from countersign.store.backup.manifest import BackupManifest
     from countersign.store.backup.postgres_backup import RestoredTransaction
     from countersign.store.engine.database import Database, Row
 
@@ -58,7 +58,7 @@ async def prove(restored: Database | RestoredTransaction, keyring: Keyring) -> D
     return DrillReport(report.entries, report.findings, opened, dict(unreadable))
 
 
-def check_belongs(manifest: Manifest, keyring: Keyring, *, development: bool) -> None:
+def check_belongs(manifest: BackupManifest, keyring: Keyring, *, development: bool) -> None:
     """Raise SettingsError unless a backup is of this environment, and was made with these keys."""
     environment = "development" if development else "production"
     if manifest.environment and manifest.environment != environment:

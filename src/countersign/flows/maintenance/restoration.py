@@ -64,11 +64,6 @@ async def declare_restored(database: Database, now: int) -> None:
     await database.run(_declare, now)
 
 
-async def finish_restoration(database: Database) -> None:
-    """Record that everything has ended that had to end."""
-    await database.run(_finish)
-
-
 async def _judge(mark: Mark | None, now: int) -> Lineage:
     """Return the lineage as it is from now on: a new one, that of before, or one generation later."""
     before = await lineage.lock()
@@ -146,12 +141,6 @@ async def _tell(ended: Mapping[str, str | int], now: int) -> Lineage | None:
     await Append([Event(now, EventKind.DATABASE_RESTORED, "", current.generation, facts)])
     await lineage.save(msgspec.structs.replace(current, told=True))
     return current
-
-
-async def _finish() -> None:
-    current = await lineage.lock()
-    if current is not None and current.unfinished:
-        await lineage.save(msgspec.structs.replace(current, unfinished=False))
 
 
 def _made_at(note: bytes | None) -> int:

@@ -21,7 +21,7 @@ from countersign.store.backup.manifest import (
     GZIP,
     PARTIAL,
     SQLITE,
-    Manifest,
+    BackupManifest,
     bad_backup,
     in_chunks,
     partial_beside,
@@ -46,7 +46,7 @@ _NAME: Final = "countersign-"
 class WrittenBackup(msgspec.Struct, frozen=True):
     """A backup that was written: what it says of itself, its file (None for a pipe), and its bytes."""
 
-    manifest: Manifest
+    manifest: BackupManifest
     path: Path | None
     size: int
 
@@ -89,7 +89,7 @@ async def write_backup(url: str, target: Path | BinaryIO, request: BackupRequest
     return WrittenBackup(manifest, path, size)
 
 
-async def restore_backup(url: str, source: BinaryIO, check: Callable[[Manifest], None]) -> Manifest:
+async def restore_backup(url: str, source: BinaryIO, check: Callable[[BackupManifest], None]) -> BackupManifest:
     """Restore a backup into a database that is empty or, of SQLite, not there yet; return what the backup says of itself.
 
     `check` may refuse by an error what the backup says. Either everything is restored, or nothing is changed. Raises SettingsError if there
@@ -109,8 +109,8 @@ async def restore_backup(url: str, source: BinaryIO, check: Callable[[Manifest],
 
 @contextlib.asynccontextmanager
 async def in_scratch_place(
-    scratch_url: str, source: BinaryIO, check: Callable[[Manifest], None]
-) -> AsyncIterator[tuple[Manifest, Database | RestoredTransaction]]:
+    scratch_url: str, source: BinaryIO, check: Callable[[BackupManifest], None]
+) -> AsyncIterator[tuple[BackupManifest, Database | RestoredTransaction]]:
     """Give a backup as it is when restored, brought to the newest revision, in a place that is empty again at the end.
 
     A backup of SQLite is restored into a temporary file, one of PostgreSQL into the empty database at `scratch_url`, in a transaction that
@@ -168,7 +168,7 @@ async def _write_to_pipe(url: str, out: BinaryIO, request: BackupRequest, *, com
     return WrittenBackup(manifest, None, counted.size)
 
 
-def _restore_file(path: Path, source: BinaryIO, check: Callable[[Manifest], None]) -> Manifest:
+def _restore_file(path: Path, source: BinaryIO, check: Callable[[BackupManifest], None]) -> BackupManifest:
     if found := sqlite_backup.leftovers(path):
         raise SettingsError(
             f"There is {found[0]} already, and nothing is ever overwritten. Stop every program that serves it, and move"

@@ -36,7 +36,7 @@ class BackedUpTable(msgspec.Struct, frozen=True):
     sha256: str = ""
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class BackupManifest(msgspec.Struct, frozen=True, kw_only=True):
     """What a backup says of itself.
 
     - `made_at` (ms) is the moment whose state it holds; `release` is that of the program that made it.

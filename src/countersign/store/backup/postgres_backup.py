@@ -17,8 +17,8 @@ from countersign.store.backup.frames import FrameKind, FrameWriter, read_frames
 from countersign.store.backup.manifest import (
     FORMAT,
     BackedUpTable,
+    BackupManifest,
     BackupRequest,
-    Manifest,
     bad_backup,
     check_revision,
 )
@@ -47,7 +47,7 @@ _COLUMNS: Final = """SELECT attname FROM pg_attribute WHERE attrelid = $1::text:
 _FACT: Final = "SELECT value FROM facts WHERE name = $1"
 
 
-async def back_up(url: str, out: BinaryIO, request: BackupRequest) -> Manifest:
+async def back_up(url: str, out: BinaryIO, request: BackupRequest) -> BackupManifest:
     """Write a backup of the database at `url` to `out`, and return what it says of itself.
 
     Nobody waits for it but a migration. Raises UnavailableError if the database fails, and SettingsError if it cannot be backed up now.
@@ -64,7 +64,7 @@ async def back_up(url: str, out: BinaryIO, request: BackupRequest) -> Manifest:
 class RestoredTransaction:
     """A database that has been restored in a transaction which nobody else sees, and which is rolled back. It can be read meanwhile."""
 
-    def __init__(self, connection: Connection, manifest: Manifest) -> None:
+    def __init__(self, connection: Connection, manifest: BackupManifest) -> None:
         self._connection = connection
         self.manifest = manifest
 
@@ -84,7 +84,7 @@ class RestoredTransaction:
             running.close()
 
 
-async def restore(url: str, source: BinaryIO, check: Callable[[Manifest], None]) -> Manifest:
+async def restore(url: str, source: BinaryIO, check: Callable[[BackupManifest], None]) -> BackupManifest:
     """Restore a backup into the empty database at `url`, in one transaction, and return what the backup says of itself.
 
     `check` may refuse by an error what the backup says, before anything is written. Raises SettingsError if the database is not empty, or
@@ -101,7 +101,9 @@ async def restore(url: str, source: BinaryIO, check: Callable[[Manifest], None])
 
 
 @contextlib.asynccontextmanager
-async def restored(url: str, source: BinaryIO, check: Callable[[Manifest], None]) -> AsyncIterator[RestoredTransaction]:
+async def restored(
+    url: str, source: BinaryIO, check: Callable[[BackupManifest], None]
+) -> AsyncIterator[RestoredTransaction]:
     """Give a database as `restore` makes it, which is gone at the end: for a drill."""
     with _explained("cannot be restored, and is as it was"):
         connection = await connect_to_migrate(url)
@@ -120,7 +122,7 @@ async def restored(url: str, source: BinaryIO, check: Callable[[Manifest], None]
             await connection.close()
 
 
-async def _write(connection: Connection, out: FrameWriter, request: BackupRequest) -> Manifest:
+async def _write(connection: Connection, out: FrameWriter, request: BackupRequest) -> BackupManifest:
     # Asks the catalogue alone, so the snapshot begins after the locks, and no migration changes a table in between.
     present = {
         row[0] for row in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = current_schema()")
@@ -151,7 +153,7 @@ async def _write(connection: Connection, out: FrameWriter, request: BackupReques
     return manifest
 
 
-async def _describe(connection: Connection, request: BackupRequest) -> Manifest:
+async def _describe(connection: Connection, request: BackupRequest) -> BackupManifest:
     revision = await connection.fetchval("SELECT version_num FROM alembic_version")
     if await connection.fetchval(_FACT, PROGRESS) is not None:
         raise SettingsError("A migration of the database has not come to its end: run `countersign migrate` first.")
@@ -159,7 +161,7 @@ async def _describe(connection: Connection, request: BackupRequest) -> Manifest:
         raise SettingsError(
             f"The database has revision {revision}, which this version of Countersign does not know: back it up with the newer version."
         )
-    return Manifest(
+    return BackupManifest(
         made_at=request.made_at,
         release=request.release,
         database="postgresql",
@@ -170,7 +172,7 @@ async def _describe(connection: Connection, request: BackupRequest) -> Manifest:
     )
 
 
-async def _read(connection: Connection, frames: Frames, check: Callable[[Manifest], None]) -> Manifest:
+async def _read(connection: Connection, frames: Frames, check: Callable[[BackupManifest], None]) -> BackupManifest:
     if await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"):
         raise SettingsError(
             "The database is not empty, and nothing is ever overwritten: create an empty one, and name it by COUNTERSIGN_DATABASE_URL."
@@ -234,9 +236,9 @@ def _next(frames: Frames) -> tuple[FrameKind, bytes]:
     return found
 
 
-def _decoded(content: bytes) -> Manifest:
+def _decoded(content: bytes) -> BackupManifest:
     try:
-        return msgspec.json.decode(content, type=Manifest)
+        return msgspec.json.decode(content, type=BackupManifest)
     except msgspec.MsgspecError as error:
         raise bad_backup("it is damaged, or made by a newer release") from error
 

@@ -17,8 +17,8 @@ from countersign.errors import SettingsError, UnavailableError
 from countersign.store.backup.manifest import (
     FORMAT,
     BackedUpTable,
+    BackupManifest,
     BackupRequest,
-    Manifest,
     bad_backup,
     check_revision,
 )
@@ -37,7 +37,7 @@ SIDE_FILES: Final = ("-wal", "-shm", "-journal")
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
-def back_up(path: Path, draft: Path, request: BackupRequest) -> Manifest:
+def back_up(path: Path, draft: Path, request: BackupRequest) -> BackupManifest:
     """Write a backup of the database at `path` into the empty file `draft`, check it, and return what it says of itself.
 
     The file is on the disk, but for its name. Raises UnavailableError if the database or the disk fails.
@@ -46,7 +46,7 @@ def back_up(path: Path, draft: Path, request: BackupRequest) -> Manifest:
         connection.execute("VACUUM INTO ?", (str(draft),))
     with _opened(draft, f"file:{_quoted(draft)}?mode=rw") as connection:
         _check_pages(connection)
-        manifest = Manifest(
+        manifest = BackupManifest(
             made_at=request.made_at,
             release=request.release,
             database="sqlite",
@@ -60,7 +60,7 @@ def back_up(path: Path, draft: Path, request: BackupRequest) -> Manifest:
     return manifest
 
 
-def check(draft: Path) -> Manifest:
+def check(draft: Path) -> BackupManifest:
     """Check a file that is to be restored against what it says of itself, and return that.
 
     A copy that was made by other means says nothing: then its own state counts, and `tables` is empty. The file is noted to be a backup in
@@ -76,7 +76,7 @@ def check(draft: Path) -> Manifest:
                 check_revision(manifest.revision)
                 _note(connection, manifest)
                 return manifest
-            manifest = msgspec.json.decode(noted, type=Manifest)
+            manifest = msgspec.json.decode(noted, type=BackupManifest)
             check_revision(manifest.revision)
             if manifest.format > FORMAT:
                 raise bad_backup(f"its format {manifest.format} is newer than this program")
@@ -120,9 +120,9 @@ def _check_pages(connection: sqlite3.Connection) -> None:
         raise bad_backup(f"it is damaged ({'; '.join(found)})")
 
 
-def _of_a_copy(connection: sqlite3.Connection) -> Manifest:
+def _of_a_copy(connection: sqlite3.Connection) -> BackupManifest:
     newest = connection.execute("SELECT max(at) FROM checkpoints").fetchone()[0]
-    return Manifest(
+    return BackupManifest(
         made_at=newest or 0,
         release="",
         database="sqlite",
@@ -148,7 +148,7 @@ def _digests(connection: sqlite3.Connection) -> Iterator[BackedUpTable]:
         yield BackedUpTable(name, tuple(columns), rows, digest.hexdigest())
 
 
-def _note(connection: sqlite3.Connection, manifest: Manifest) -> None:
+def _note(connection: sqlite3.Connection, manifest: BackupManifest) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)", (BACKUP, msgspec.json.encode(manifest))
     )

@@ -39,7 +39,7 @@ async def list_open(account: str, now: int) -> list[AccountChange]:
 
 
 async def list_undoable_accounts(since: int, after: str, limit: int) -> list[str]:
-    """Return the ids of accounts with an applied change that could be undone at `since` (ms): at most `limit`, those after the id `after`."""
+    """Return the ids of accounts with an applied change that could be undone at `since` (ms): at most `limit`, after the id `after`."""
     rows = await Sql(
         "SELECT DISTINCT account FROM changes WHERE state = 'applied' AND until > $1 AND account > $2 ORDER BY account LIMIT $3",
         (since, after, limit),

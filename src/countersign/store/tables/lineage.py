@@ -68,6 +68,13 @@ async def save(lineage: Lineage) -> None:
     await metadata.save(LINEAGE, _encode(lineage))
 
 
+async def finish() -> None:
+    """Record that everything has ended that had to end after a restoration."""
+    current = await lock()
+    if current is not None and current.unfinished:
+        await save(msgspec.structs.replace(current, unfinished=False))
+
+
 async def is_page_stored(writer: str, seq: int, page_hash: bytes) -> bool:
     """Say whether a page stands in the event log as it was written."""
     rows = await Sql("SELECT hash FROM events WHERE writer = $1 AND seq = $2", (writer, seq))

@@ -32,7 +32,7 @@ LIMIT: Final = 2_000
 """Rows of one transaction, so that none meets the time limit of a statement."""
 
 
-class Ending(msgspec.Struct, frozen=True):
+class RowEnding(msgspec.Struct, frozen=True):
     """What ends in one table: the rows for which `condition` holds. `assignment` is what they become; without it they are deleted.
 
     `$1` is the time (ms), and `$2` the step of authenticator apps after the present one.
@@ -44,22 +44,22 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 ENDINGS: Final = {
-    "challenges": Ending(CHALLENGES, "ended_at IS NULL", "state = 'canceled', ended_at = $1"),
-    "login_flows": Ending(VISITS, "1 = 1"),
-    "sessions": Ending(SESSIONS, "1 = 1"),
-    "trusted_browsers": Ending(DEVICES, "trusted_at IS NOT NULL", "trusted_at = NULL"),
-    "grants": Ending(GRANTS, "used_at IS NULL", "used_at = $1"),
-    "access_tokens": Ending(TOKENS, "ended_at IS NULL", "ended_at = $1"),
-    "pushed_requests": Ending(PUSHED_REQUESTS, "1 = 1"),
-    "pending_changes": Ending(CHANGES, "state = 'pending'", "state = 'canceled', ended_at = $1, remind_at = NULL"),
-    "recovery_codes": Ending(FACTORS, "kind = 'recovery_code' AND ended_at IS NULL", "ended_at = $1"),
-    "integration_codes": Ending(CREDENTIALS, "ended_at IS NULL", "ended_at = $1"),
-    "app_codes": Ending(FACTORS, "kind = 'app' AND ended_at IS NULL AND used < $2", "used = $2"),
+    "challenges": RowEnding(CHALLENGES, "ended_at IS NULL", "state = 'canceled', ended_at = $1"),
+    "login_flows": RowEnding(VISITS, "1 = 1"),
+    "sessions": RowEnding(SESSIONS, "1 = 1"),
+    "trusted_browsers": RowEnding(DEVICES, "trusted_at IS NOT NULL", "trusted_at = NULL"),
+    "grants": RowEnding(GRANTS, "used_at IS NULL", "used_at = $1"),
+    "access_tokens": RowEnding(TOKENS, "ended_at IS NULL", "ended_at = $1"),
+    "pushed_requests": RowEnding(PUSHED_REQUESTS, "1 = 1"),
+    "pending_changes": RowEnding(CHANGES, "state = 'pending'", "state = 'canceled', ended_at = $1, remind_at = NULL"),
+    "recovery_codes": RowEnding(FACTORS, "kind = 'recovery_code' AND ended_at IS NULL", "ended_at = $1"),
+    "integration_codes": RowEnding(CREDENTIALS, "ended_at IS NULL", "ended_at = $1"),
+    "app_codes": RowEnding(FACTORS, "kind = 'app' AND ended_at IS NULL AND used < $2", "used = $2"),
 }
 """What ends, by the name that the event log has for it."""
 
 
-async def end_rows(ending: Ending, now: int, step: int) -> int | None:
+async def end_rows(ending: RowEnding, now: int, step: int) -> int | None:
     """End at most LIMIT rows; return how many it were, or None if another process has ended everything meanwhile.
 
     `now` is in ms. `step` is the time step of authenticator apps after the present one: no code that was ever shown is accepted again.
