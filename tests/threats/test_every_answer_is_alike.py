@@ -9,6 +9,8 @@ import pytest
 from tests.clock import DAY, MINUTE, SECOND
 from tests.flows.people import CARRIER, PASSWORD
 from tests.flows.place import UNLIMITED
+from tests.rounds import is_full
+from tests.threats.owners import BETTER, MAIL, MINE, OTHERS, OWNERS, PHONE, plain, strong
 from tests.threats.walks import Walk, assert_alike, assert_as_costly, open_world
 from tests.threats.work import Work
 
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 
     from tests.flows.place import Place
     from tests.threats.conftest import NewUrl
-from tests.rounds import is_full
-from tests.threats.owners import BETTER, MAIL, MINE, OTHERS, OWNERS, PHONE, plain, strong
 
 
 async def signs_up(walk: Walk, address: str) -> int:
