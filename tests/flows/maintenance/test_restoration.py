@@ -16,7 +16,7 @@ from countersign.domain.shared.event import Event, EventKind
 from countersign.flows.maintenance.restoration import declare_restored, notice_restoration
 from countersign.store.ledger import event_log
 from countersign.store.ledger.event_log import Chain, Log
-from countersign.store.tables import lineage, sessions
+from countersign.store.tables import events, lineage, restoration, sessions
 from countersign.store.tables.lineage import Lineage
 
 if TYPE_CHECKING:
@@ -62,12 +62,15 @@ async def machine_at(url: str, folder: Path, name: str = "one.mark") -> AsyncIte
         yield Machine(place, folder / name)
 
 
+async def restorations(machine: Machine) -> list[Event]:
+    """Return what the log says of restorations."""
+    found = await machine.place.database.read(events.list_between, 0, 1 << 62)
+    return [one for one in found if one.kind is EventKind.DATABASE_RESTORED]
+
+
 async def count_ends(machine: Machine) -> int:
     """Return how often the log says that the database was restored."""
-    from countersign.store.tables import events
-
-    found = await machine.place.database.read(events.list_between, 0, 1 << 62)
-    return sum(one.kind is EventKind.DATABASE_RESTORED for one in found)
+    return len(await restorations(machine))
 
 
 async def test_an_earlier_copy_is_noticed_once(snapshots: Snapshots, tmp_path: Path) -> None:
@@ -166,6 +169,32 @@ async def test_a_start_that_was_killed_is_gone_on_with(sqlite_url: str, tmp_path
         assert await machine.place.database.read(sessions.find_by_id, "acc_1", "ses_1", 0) is not None
         await machine.starts()
         assert await machine.place.database.read(sessions.find_by_id, "acc_1", "ses_1", 0) is None
+
+
+async def test_a_table_of_many_rows_ends_in_slices(
+    snapshots: Snapshots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """O11: each row of it, whatever the key, and no statement grows with the table."""
+    monkeypatch.setattr(restoration, "SLICE", 3)
+    async with machine_at(snapshots.url, tmp_path) as machine:
+        await machine.starts()
+        for number in range(10):
+            key = b"%032d" % number
+            await machine.place.change("INSERT INTO visits (mark, data, expires_at) VALUES ($1, $1, 0)", key)
+            await machine.place.change(
+                "INSERT INTO devices (account, mark, id, created_at, user_agent, last_seen_at, ip, place, trusted_at)"
+                " VALUES ($1, $2, $3, 0, '', 0, '', '', $4)",
+                f"acc_{number // 4}",
+                key,
+                f"dev_{number}",
+                number if number % 2 else None,
+            )
+        await declare_restored(machine.place.database, machine.place.clock())
+        await machine.starts()
+        assert await machine.place.count("visits") == 0
+        assert await machine.place.count("devices WHERE trusted_at IS NULL") == 10
+        (told,) = await restorations(machine)
+        assert (told.facts["login_flows"], told.facts["trusted_browsers"]) == (10, 5)
 
 
 async def test_a_mark_costs_little(tmp_path: Path) -> None:

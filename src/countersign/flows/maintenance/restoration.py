@@ -7,6 +7,7 @@ nobody can know. So all of them end before anything is served. What changed in a
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from typing import TYPE_CHECKING, Final
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from countersign.database_mark import DatabaseMark, Mark
     from countersign.store.engine.database import Database
     from countersign.store.ledger.event_log import Log
+    from countersign.store.tables.restoration import RowEnding
 
 BY_COMMAND: Final = "command"
 BY_BACKUP: Final = "backup"
@@ -47,12 +49,10 @@ async def notice_restoration(database: Database, mark: DatabaseMark, log: Log, n
     Raises UnavailableError if the database is down.
     """
     seen = mark.read()
-    while True:
-        try:
+    current = await database.read(_find_unless_restored, seen)
+    while current is None:
+        with contextlib.suppress(ConflictError):  # another process was faster, and what it has written is judged
             current = await database.run(_judge, seen, now)
-            break
-        except ConflictError:  # another process was faster, and what it has written is judged
-            continue
     if current.unfinished:
         await _end_all(database, log, now)
     mark.bind(current.database, current.generation)
@@ -62,6 +62,15 @@ async def notice_restoration(database: Database, mark: DatabaseMark, log: Log, n
 async def declare_restored(database: Database, now: int) -> None:
     """Say of a database that it was restored by other means than ours, such as point-in-time recovery. The next start acts on it."""
     await database.run(_declare, now)
+
+
+async def _find_unless_restored(mark: Mark | None) -> Lineage | None:
+    """Return the lineage if there is nothing to write, as at nearly every start; a database that only reads is opened as before."""
+    current = await lineage.find()
+    is_noted = await metadata.find(lineage.BACKUP) is not None
+    if current is None or is_noted or (mark is not None and await _is_set_back(current, mark)):
+        return None
+    return current
 
 
 async def _judge(mark: Mark | None, now: int) -> Lineage:
@@ -121,15 +130,20 @@ async def _end_all(database: Database, log: Log, now: int) -> None:
     """End everything in short transactions, and say so in both logs."""
     ended: dict[str, str | int] = {}
     for name, ending in restoration.ENDINGS.items():
-        count = 0
-        while (rows := await database.run(restoration.end_rows, ending, now, now // STEP + WINDOW)) is not None:
-            count += rows
-            if rows < restoration.LIMIT:
-                break
-        ended[name] = count
+        ended[name] = await _end_rows(database, ending, now)
     told = await log.run(database, _tell, ended, now)
     if told is not None:
         _log.warning("database_restored", noticed_by=told.noticed_by, backup_at=told.backup_at, **ended)
+
+
+async def _end_rows(database: Database, ending: RowEnding, now: int) -> int:
+    """End what must end in one table; return how many rows it were."""
+    count, after = 0, None
+    while (done := await database.run(restoration.end_slice, ending, after, now, now // STEP + WINDOW)) is not None:
+        count, after = count + done[0], done[1]
+        if after is None:
+            break
+    return count
 
 
 async def _tell(ended: Mapping[str, str | int], now: int) -> Lineage | None:

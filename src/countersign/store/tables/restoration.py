@@ -26,10 +26,10 @@ from countersign.store.tables.schema import (
 )
 
 if TYPE_CHECKING:
-    from countersign.store.engine.database import Table
+    from countersign.store.engine.database import Row, Table
 
-LIMIT: Final = 2_000
-"""Rows of one transaction, so that none meets the time limit of a statement."""
+SLICE: Final = 5_000
+"""Rows that one transaction looks at, so that none meets the time limit of a statement."""
 
 
 class RowEnding(msgspec.Struct, frozen=True):
@@ -59,10 +59,12 @@ ENDINGS: Final = {
 """What ends, by the name that the event log has for it."""
 
 
-async def end_rows(ending: RowEnding, now: int, step: int) -> int | None:
-    """End at most LIMIT rows; return how many it were, or None if another process has ended everything meanwhile.
+async def end_slice(ending: RowEnding, after: Row | None, now: int, step: int) -> tuple[int, Row | None] | None:
+    """End what is among the next rows of a table, in the order of its keys, from the one after the key `after` on.
 
-    `now` is in ms. `step` is the time step of authenticator apps after the present one: no code that was ever shown is accepted again.
+    Return how many rows ended, and the last key that was looked at, None if there are no more. Return None if another process has ended
+    everything meanwhile. `now` is in ms. `step` is the time step of authenticator apps after the present one: no code that was ever shown
+    is accepted again.
     """
     current = await lineage.lock()
     if current is None or not current.unfinished:
@@ -70,13 +72,23 @@ async def end_rows(ending: RowEnding, now: int, step: int) -> int | None:
     table, key = ending.table, ", ".join(name for name, _ in ending.table.key)
     condition, arguments = _numbered(ending.condition, now, step)
     assignment, arguments = _numbered(ending.assignment, now, step, arguments)
-    found = f"SELECT {key} FROM {table.name} WHERE {condition} LIMIT {LIMIT}"
-    begin = f"UPDATE {table.name} SET {assignment}" if ending.assignment else f"DELETE FROM {table.name}"
-    rows = await Sql(
-        f"WITH found AS MATERIALIZED ({found}) {begin} WHERE ({key}) IN (SELECT {key} FROM found) RETURNING 1",
-        arguments,
-    )
-    return len(rows)
+    beyond, begun = _bound(table, ">", after, 0)
+    found = await Sql(f"SELECT {key} FROM {table.name} WHERE {beyond} ORDER BY {key} LIMIT 1 OFFSET {SLICE - 1}", begun)
+    last = tuple(found[0]) if found else None
+    beyond, begun = _bound(table, ">", after, len(arguments))
+    within, ended = _bound(table, "<=", last, len(arguments) + len(begun))
+    act = f"UPDATE {table.name} SET {assignment}" if ending.assignment else f"DELETE FROM {table.name}"
+    rows = await Sql(f"{act} WHERE {beyond} AND {within} AND ({condition}) RETURNING 1", (*arguments, *begun, *ended))
+    return len(rows), last
+
+
+def _bound(table: Table, comparison: str, key: Row | None, before: int) -> tuple[str, Row]:
+    """Return the condition that bounds the keys of a table, with its parameters, numbered after those `before`."""
+    if key is None:
+        return "1 = 1", ()
+    names = ", ".join(name for name, _ in table.key)
+    marks = ", ".join(f"${before + n}" for n in range(1, len(key) + 1))
+    return f"({names}) {comparison} ({marks})", tuple(key)
 
 
 def _numbered(sql: str, now: int, step: int, before: tuple[int, ...] = ()) -> tuple[str, tuple[int, ...]]:
