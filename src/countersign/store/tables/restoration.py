@@ -6,7 +6,7 @@ passkeys, stays.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -82,7 +82,7 @@ async def end_slice(ending: RowEnding, after: Row | None, now: int, step: int) -
     return len(rows), last
 
 
-def _bound(table: Table, comparison: str, key: Row | None, before: int) -> tuple[str, Row]:
+def _bound(table: Table, comparison: str, key: Row | None, before: int) -> tuple[str, tuple[Any, ...]]:
     """Return the condition that bounds the keys of a table, with its parameters, numbered after those `before`."""
     if key is None:
         return "1 = 1", ()
