@@ -91,7 +91,8 @@ class Memory:
         self._slots: dict[TrafficKey, dict[int, TrafficSlot]] = {}
         self._holds: dict[TrafficKey, Hold] = {}
         self._past: dict[TrafficKey, TrafficSlot] = {}
-        self._folded = 0
+        self._folded = self._folded_all = 0
+        self._narrow: set[TrafficKey] = set()
         self._entries: dict[ProviderKey, ProviderStats] = {}
         self._unripe: list[tuple[int, ProviderKey, int]] = []
         self._times = LearnedTimes({})
@@ -131,6 +132,7 @@ class Memory:
         """Add to the slot of a time."""
         begin = at - at % SLOT
         slots = self._slots.setdefault(place, {})
+        self._narrow.add(place)
         old = slots.get(begin, TrafficSlot(begin))
         slots[begin] = TrafficSlot(begin, old.sent + sent, old.spent + sent * PRICE, old.converted + converted)
 
@@ -154,7 +156,12 @@ class Memory:
     def _fold(self, now: int) -> None:
         """Make one slot of each hour, and of each five minutes, that is over, as the sweep does, and one of all before yesterday."""
         by_hour, by_wide_slot = now - FOLD - (now - FOLD) % HOUR, now - NARROW - (now - NARROW) % WIDE_SLOT
-        for place, slots in self._slots.items():
+        every = now - self._folded_all >= HOUR
+        places = list(self._slots) if every else self._narrow
+        self._folded_all = now if every else self._folded_all
+        self._narrow = {place for place in self._narrow if max(self._slots[place]) >= by_wide_slot}
+        for place in places:
+            slots = self._slots[place]
             folded: dict[int, TrafficSlot] = {}
             for slot in slots.values():
                 if slot.at < now - DAY - HOUR:
@@ -364,7 +371,9 @@ def replay_launch(launch: Launch, attack: Sender | None, policy: PumpingPolicy, 
     return replay_messages(messages, Memory(policy))
 
 
-def _burst(a_second: float, begins: int, lasts: int, where: Callable[[random.Random, int], tuple[str, str, str]]) -> Sender:
+def _burst(
+    a_second: float, begins: int, lasts: int, where: Callable[[random.Random, int], tuple[str, str, str]]
+) -> Sender:
     """Return an attack of so many messages a second, from `begins` on and for so long (ms)."""
 
     def attack(chance: random.Random) -> Iterator[Message]:
@@ -399,6 +408,12 @@ LAUNCHES: Final[dict[str, tuple[Launch, Sender | None]]] = {
         _burst(50, 5 * MINUTE, 10 * MINUTE, _like_a_launch),
     ),
     "no history, one new prefix, 50 a second for a minute": (NOBODY, _burst(50, 0, MINUTE, _one_prefix)),
-    "no history, like a launch, 10 a second for an hour": (NOBODY, _burst(10, 0, HOUR, _like_a_launch)),
-    "no history, like a launch, 50 a second for an hour": (NOBODY, _burst(50, 0, HOUR, _like_a_launch)),
+    "no history, like a launch but nobody answers, 10 a second for 10 minutes": (
+        NOBODY,
+        _burst(10, 0, 10 * MINUTE, _like_a_launch),
+    ),
+    "no history, like a launch but nobody answers, 50 a second for 10 minutes": (
+        NOBODY,
+        _burst(50, 0, 10 * MINUTE, _like_a_launch),
+    ),
 }

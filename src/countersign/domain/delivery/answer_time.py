@@ -31,20 +31,16 @@ SLOWEST_MEDIAN: Final = 150_000
 WEIGHT: Final = 20
 """Answers that must be known before they weigh as much as what was assumed."""
 
+MOST: Final = 0.9
+"""The part of answers that is waited for."""
+
 PHONE: Final = (Channel.SMS, Channel.VOICE, Channel.WHATSAPP)
 
 
 class AnswerTime(msgspec.Struct, frozen=True):
-    """Of the codes that are entered at all, the part that was entered and counted within each number of steps."""
+    """Of the codes that are entered at all, the part that was entered and counted within each number of steps; later, all were."""
 
     parts: tuple[float, ...]
-
-    def part_within(self, age: int) -> float:
-        """Return the part of answers that a message of this age (ms) has had: 0 at first, 1 from the horizon on."""
-        step = age // STEP
-        if step <= 0:
-            return 0.0
-        return self.parts[step] if step < len(self.parts) else 1.0
 
 
 class AnswerTimes(msgspec.Struct, frozen=True):
@@ -56,14 +52,16 @@ class AnswerTimes(msgspec.Struct, frozen=True):
     @property
     def waits(self) -> int:
         """Return the time (ms) within which nine of ten answers have come."""
-        return next((step * STEP for step, part in enumerate(self.own.parts) if part >= 0.9), HORIZON)
+        return next((step * STEP for step, part in enumerate(self.own.parts) if part >= MOST), HORIZON)
 
 
 def log_normal(median: int) -> AnswerTime:
     """Return the curve of a log-normal time with this median (ms) and a deviation of 1."""
     return AnswerTime(
         tuple(
-            0.5 * (1 + math.erf(math.log((at - COUNTED_WITHIN) / median) / math.sqrt(2))) if at > COUNTED_WITHIN else 0.0
+            0.5 * (1 + math.erf(math.log((at - COUNTED_WITHIN) / median) / math.sqrt(2)))
+            if at > COUNTED_WITHIN
+            else 0.0
             for at in range(0, HORIZON, STEP)
         )
     )

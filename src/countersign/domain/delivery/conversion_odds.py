@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
-
-import msgspec
+from typing import Final, TypeAlias
 
 TENTH: Final = 0.1
 HALF: Final = 0.5
 """The parts of the expected conversion that an attack is taken to have: one who answers nothing, and one who answers some."""
 
 
-class Answered(msgspec.Struct):
-    """Messages of the slot that begins at `at`, the codes among them that were entered, and the part of answers that had the time to come."""
-
-    at: int
-    sent: int
-    converted: int
-    part: float = 1.0
+OpenSlot: TypeAlias = tuple[int, int, int, float]
+"""A slot whose messages may still be answered: when it began (ms), its messages, its conversions, and the part of answers that had the
+time to come."""
 
 
-def log_odds(converted: int, sent: int, expected: float, recent: Sequence[Answered] = ()) -> float:
+def log_odds(converted: int, sent: int, expected: float, recent: Sequence[OpenSlot] = ()) -> float:
     """Return the log odds that `converted` of `sent` codes come from pumping, not from a destination with conversion `expected`.
 
     It is a mixture of two likelihood ratios, against a tenth and a half of `expected`. `recent` are further messages, the oldest first,
@@ -35,13 +29,13 @@ def log_odds(converted: int, sent: int, expected: float, recent: Sequence[Answer
     tenth, half = (missed * _unanswered(expected, part) for part in (TENTH, HALF))
     # A message is counted when it is sent, and its code when it was asked for: perhaps in the slot before.
     carried = min(missed, 0)
-    for one in recent:
-        answers += one.converted
-        missed = one.sent - one.converted + carried
+    for _, sent_then, converted_then, part in recent:
+        answers += converted_then
+        missed = sent_then - converted_then + carried
         carried = min(missed, 0)
-        if missed > 0 and one.part:
-            tenth += missed * _unanswered(expected * one.part, TENTH)
-            half += missed * _unanswered(expected * one.part, HALF)
+        if missed > 0 and part:
+            tenth += missed * _unanswered(expected * part, TENTH)
+            half += missed * _unanswered(expected * part, HALF)
     tenth += answers * math.log(TENTH)
     half += answers * math.log(HALF)
     most = max(tenth, half)

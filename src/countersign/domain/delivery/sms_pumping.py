@@ -33,7 +33,14 @@ from countersign.domain.delivery.sms_traffic import (
     TrafficKey,
     TrafficScope,
 )
-from countersign.domain.delivery.traffic_tally import TrafficTally, counted_since, tally_of
+from countersign.domain.delivery.traffic_tally import (
+    BURST,
+    NOTHING_KNOWN,
+    Surroundings,
+    TrafficTally,
+    counted_since,
+    tally_of,
+)
 
 FIRST_HOLD: Final = 15 * MINUTE
 LONGEST_HOLD: Final = DAY
@@ -58,9 +65,6 @@ LARGEST_PART: Final = 6
 
 TIMELY: Final = 0.4
 """The part of an allowance that people must have had the time to answer before a launch counts as unanswered."""
-
-BURST: Final = 10 * MINUTE
-"""The shortest window in which conversions are compared with what is usual."""
 
 
 class PumpingMode(StrEnum):
@@ -156,18 +160,12 @@ class PumpingFinding(msgspec.Struct, frozen=True):
             name: f"{value / 1_000_000:,.2f}" for name, value in self.figures.items() if self.rule is PumpingRule.MONEY
         }
         minutes = self.figures.get("minutes", 0)
-        period = {"period": f"{minutes:.0f} minutes" if minutes < 2 * HOUR // MINUTE else f"{minutes * MINUTE // HOUR:.0f} hours"}
+        period = {
+            "period": f"{minutes:.0f} minutes"
+            if minutes < 2 * HOUR // MINUTE
+            else f"{minutes * MINUTE // HOUR:.0f} hours"
+        }
         return _SENTENCES[self.rule].format(**{**self.figures, **money, **period})
-
-
-class Surroundings(msgspec.Struct, frozen=True):
-    """What is known beside a traffic key: how long people take, and how many messages to all new prefixes wait for an answer."""
-
-    times: AnswerTimes = USUAL_TIMES
-    waiting: int = 0
-
-
-NOTHING_KNOWN: Final = Surroundings()
 
 
 class PumpingDecision(msgspec.Struct, frozen=True):
@@ -217,23 +215,15 @@ def assess(
     `keys` are the traffic keys of its number, the narrowest first, and `histories` their history, with that of FRESH. `price` is in
     micros. `times` is how long people take to answer there.
     """
-    traffic = surroundings_of(histories, now, times)
+    traffic = Surroundings(times, histories.get(FRESH, TrafficHistory()))
     for key in keys:
         history = histories.get(key, TrafficHistory())
-        for finding in findings(key, history, price, policy, now, is_notice=is_notice, traffic=traffic):
+        for finding in findings(key, history, price, policy, now, is_notice=is_notice, traffic=traffic, thorough=False):
             if finding.held and not (
                 key.scope is TrafficScope.NEW_PREFIXES and _is_trial(keys, histories, now, is_notice=is_notice)
             ):
                 return PumpingDecision(finding)
     return PumpingDecision()
-
-
-def surroundings_of(
-    histories: Mapping[TrafficKey, TrafficHistory], now: int, times: AnswerTimes = USUAL_TIMES
-) -> Surroundings:
-    """Return what is known beside each of the keys that have these histories."""
-    fresh = histories.get(FRESH)
-    return Surroundings(times, tally_of(fresh, now, times.wide).waiting if fresh else 0)
 
 
 def _is_trial(
@@ -262,8 +252,12 @@ def findings(
     *,
     is_notice: bool = False,
     traffic: Surroundings = NOTHING_KNOWN,
+    thorough: bool = True,
 ) -> Iterator[PumpingFinding]:
-    """Yield the result of each rule for one more message to a traffic key: a code or, if `is_notice`, a notice."""
+    """Yield the result of each rule for one more message to a traffic key: a code or, if `is_notice`, a notice.
+
+    Unless `thorough`, what needs no look passes without a finding.
+    """
     hold = history.hold
     if hold is not None and now < hold.ends_at:
         minutes = -(-(hold.ends_at - now) // MINUTE)
@@ -282,7 +276,8 @@ def findings(
     if key.scope is not TrafficScope.APPLICATION:
         yield _allowance(key, history, tally, policy, now, traffic)
         for span in (BURST, HOUR, DAY):
-            yield _conversion(key, tally, policy, now, span)
+            if found := _conversion(key, tally, policy, now, span, thorough=thorough):
+                yield found
 
 
 def next_hold(finding: PumpingFinding, before: Hold | None, now: int) -> Hold:
@@ -360,7 +355,8 @@ def _allowance(
     on_probation = hold is not None and hold.lifted_at is None and now < since + PROBATION
     carried = GROWTH * max(tally.day_converted, 0 if on_probation else tally.past_converted // max(1, tally.days))
     few = policy.probes if on_probation else policy.allowances[key.scope]
-    at_once = few if on_probation else max(few, _at_once(key, policy, traffic))
+    is_over = tally.day + 1 > few + carried
+    at_once = max(few, _at_once(key, policy, traffic, now)) if is_over and not on_probation else few
     allowance, most = few + carried, at_once + carried
     figures: dict[str, int | float] = {
         "sent": tally.day,
@@ -373,24 +369,26 @@ def _allowance(
     # On probation, the codes of the first messages get time to be entered before the key is held again.
     waits = on_probation and tally.latest + SLOT + traffic.times.waits > now
     is_time = at_once == few or tally.due > few * TIMELY + carried
-    held = tally.day + 1 > allowance and (is_time or tally.day + 1 > most)
+    held = is_over and (is_time or tally.day + 1 > most)
     return PumpingFinding(key, PumpingRule.ALLOWANCE, held=held, figures=figures, without_hold=waits)
 
 
-def _at_once(key: TrafficKey, policy: PumpingPolicy, traffic: Surroundings) -> int:
+def _at_once(key: TrafficKey, policy: PumpingPolicy, traffic: Surroundings, now: int) -> int:
     """Return how many messages may wait for their first answers.
 
     A launch spreads over many prefixes. So one of them may have a part of what waits in all that are new, and not more.
     """
     if key.scope is TrafficScope.PREFIX:
-        return min(traffic.waiting, policy.launch) // LARGEST_PART
+        return min(traffic.waiting(now), policy.launch) // LARGEST_PART
     return policy.launch if key.scope in WIDE_SCOPES else 0
 
 
 def _conversion(
-    key: TrafficKey, tally: TrafficTally, policy: PumpingPolicy, now: int, span: int
-) -> PumpingFinding:
+    key: TrafficKey, tally: TrafficTally, policy: PumpingPolicy, now: int, span: int, *, thorough: bool
+) -> PumpingFinding | None:
     """Check whether so few conversions can be chance, while more messages are sent than usual, in the last `span` ms.
+
+    Returns None if nothing rises, unless `thorough`: then the figures are wanted all the same.
 
     An outage also loses codes, but does not raise traffic. So both are required, a rise in messages and a fall in conversion. The usual
     traffic is the mean of the days before or, if greater, that of this hour a day ago.
@@ -398,17 +396,19 @@ def _conversion(
     usual = tally.past * span // (max(1, tally.days) * DAY)
     if span < DAY:
         usual = max(usual, tally.yesterday * span // HOUR)
+    sent = tally.sent(span)
+    rises = sent > policy.rise * usual + policy.rise_from
+    if not rises and not thorough:
+        return None
     settled, entered = tally.settled(span)
-    recent = tally.recent(now - span)
-    sent = settled + sum(one.sent for one in recent)
+    recent = tally.since(now - span)
     expected = max(policy.floor, policy.part * tally.past_converted / (tally.past + PRIOR))
     # Conversions and unsent messages are counted in the slot of their message. At the edge of a window one of the two may be missing.
     settled = max(0, settled)
     against = log_odds(min(entered, settled), settled, expected, recent)
-    rises = sent > policy.rise * usual + policy.rise_from
     figures: dict[str, int | float] = {
-        "converted": entered + sum(one.converted for one in recent),
-        "old": int(settled + sum(one.sent * one.part for one in recent)),
+        "converted": entered + sum(converted for _, _, converted, _ in recent),
+        "old": int(settled + sum(sent * part for _, sent, _, part in recent)),
         "minutes": span // MINUTE,
         "expected": expected,
         "sent": sent,
