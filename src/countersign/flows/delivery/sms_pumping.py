@@ -20,6 +20,7 @@ from countersign.domain.delivery.sms_pumping import (
 )
 from countersign.domain.delivery.sms_traffic import (
     NEW_PREFIXES,
+    RANGE_MARKER,
     RANGES,
     TrafficHistory,
     TrafficSlot,
@@ -85,8 +86,8 @@ async def check_pumping(
 
     Each message is judged with the counts of those before it. No lock is held meanwhile: one statement reserves a slice of the counts for
     these messages, and says where the slice begins. Messages of other workers that were counted since are before it, and what they leave
-    of a budget or an allowance is all that these messages have. Before anything is held because codes are missing, `count_answers` counts
-    those that were entered until now. Raises UnavailableError if the database is down.
+    of a budget or an allowance is all that these messages have. Before a prefix, a country or all new prefixes are held because codes are
+    missing, `count_answers` counts those that were entered until now. Raises UnavailableError if the database is down.
     """
     policy = context.policy.pumping
     if policy.mode is PumpingMode.OFF or not messages:
@@ -131,7 +132,9 @@ async def _judge(
     first = JudgingRound(policy, known, now, result, context.stats.answer_times)
     for application, (own, _) in places.items():
         first.check(application, own)
-    if not is_counted_up and any(block.rule not in BUDGETS for block in result.blocks):
+    if not is_counted_up and any(
+        block.rule not in BUDGETS and not block.place.startswith(RANGE_MARKER) for block in result.blocks
+    ):
         return None
     if not first.counts.slots:
         return result
