@@ -28,13 +28,17 @@ def at(text: str) -> int:
 
 def new_log(place: Place) -> Log:
     """Return a log with a chain of its own."""
-    return Log(Chain(lambda: identifier.make("wri", place.clock(), os.urandom(identifier.RANDOM_BYTES)), place.keyring.link))
+    return Log(
+        Chain(lambda: identifier.make("wri", place.clock(), os.urandom(identifier.RANDOM_BYTES)), place.keyring.link)
+    )
 
 
 async def tell(place: Place, log: Log, owner: str, when: int | None = None) -> None:
     """Append one event, a page of its own, at the time of the clock or at another one."""
     moment = place.clock() if when is None else when
-    await log.run(place.database, append_event, Event(moment, EventKind.ACCOUNT_UPDATED, "app_own", owner, {"fields": "name"}))
+    await log.run(
+        place.database, append_event, Event(moment, EventKind.ACCOUNT_UPDATED, "app_own", owner, {"fields": "name"})
+    )
 
 
 async def order(place: Place) -> int:

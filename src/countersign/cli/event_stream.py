@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import click
 import msgspec
 
-from countersign.cli.output import remark
+from countersign.cli.output import Stopped, remark
 from countersign.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -98,6 +98,8 @@ async def export_to_stdout(settings: Settings, format_: str, after: str, *, foll
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(AWAY_S if away else POLL_S):
                         await stopping.wait()
+    if stopping.is_set() and not follow:
+        raise Stopped("The export was stopped before its end. Go on with the cursor of the last line.", 1)
     if export.unordered and not follow:
         remark("This database takes no writes. What no worker has put in order yet is not in this export.")
     return export.missing

@@ -108,16 +108,30 @@ def confirm(cursor: str, config: Path | None) -> None:
         remark("As much was confirmed before.")
 
 
-@events.command()
+@events.command(epilog="Exits with 1 if one is older than the retention, and waits until its export is confirmed.")
 @config_option
 @json_option
 def months(config: Path | None, as_json: bool) -> None:  # noqa: FBT001 - click's way
     """List the months that were sealed, and which of them were exported and dropped."""
+    from countersign.clock import system_clock
+    from countersign.flows.maintenance.drop_months import months_due
+
     settings, _ = settings_of(config)
+    retention = settings.events.retention
     found = wait_for(_months(settings))
+    waiting = [one.month for one in months_due(found, retention, system_clock()) if not one.exported]
     if as_json:
         print_json(found)
-        return
+    else:
+        _print_months(found)
+    if waiting and not retention.unexported:
+        remark(
+            f"Not dropped yet, because no export was confirmed: {', '.join(waiting)}. See `countersign events confirm`."
+        )
+        sys.exit(1)
+
+
+def _print_months(found: list[MonthState]) -> None:
     print_table(
         ("Month", "Events", "Pages", "Sealed", "Exported", "Dropped"),
         [

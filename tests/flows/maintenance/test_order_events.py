@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
-
 from tests.flows.months import at, export, faults, new_log, order, owners, tell, write_months
 from tests.flows.place import Place, query
 
@@ -77,8 +76,9 @@ async def test_a_log_that_was_never_ordered_is_cut_by_time_into_months(
     assert await sealed(each_place) == ["2026-01", "2026-02", "2026-05"]
     assert all(sum(one.until - one.after for one in segment.ranges) <= 4 for segment in await segments(each_place))
     told = owners(await export(each_place))
-    assert told == sorted(told)
-    assert len(told) == 27
+    days = [owner[:-2] for owner in told]
+    assert days == sorted(days)
+    assert len(set(told)) == len(told) == 27
     assert await faults(each_place) == ""
 
 
@@ -136,10 +136,7 @@ async def test_two_that_seal_a_month_make_one_seal(each_place: Place) -> None:
     await write_months(each_place, "2026-01")
     each_place.clock.now = at("2026-02-01")
     await asyncio.gather(
-        *(
-            run_order(each_place.database, new_log(each_place), each_place.keyring, each_place.clock())
-            for _ in range(3)
-        )
+        *(run_order(each_place.database, new_log(each_place), each_place.keyring, each_place.clock()) for _ in range(3))
     )
     assert await sealed(each_place) == ["2026-01"]
     told = await each_place.database.read(query, "SELECT count(*) FROM events WHERE page LIKE '%month.sealed%'")

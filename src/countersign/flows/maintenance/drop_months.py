@@ -111,7 +111,7 @@ async def list_months(database: Database, keyring: Keyring) -> list[MonthState]:
 
 
 def months_due(months: list[MonthState], retention: LogRetention, now: int) -> list[MonthState]:
-    """Return the months that are older than the retention and still there: what is not exported yet among them, or not dropped yet."""
+    """Return the months that are older than the retention and still there."""
     return [one for one in months if one.dropped_at is None and _is_old(one.month, retention, now)]
 
 
