@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import select
 import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
@@ -135,18 +137,15 @@ def test_a_reader_that_does_not_read_keeps_no_export_from_ending(program: Progra
     for number in range(2):
         assert program.run("apps", "add", f"shop{number}").returncode == 0
     reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    with contextlib.suppress(BlockingIOError):
-        while True:
-            os.write(writing, b"x" * 4096)
-    os.set_blocking(writing, True)
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, select.PIPE_BUF)
     started = subprocess.Popen(
         program.command("events", "export", "--follow"), cwd=program.place, env=program.environ, stdout=writing
     )
     os.close(writing)
     try:
+        assert os.read(reading, 1) == b"{", "the rest of the first line stays in the pipe, and the second one waits"
         with pytest.raises(subprocess.TimeoutExpired):
-            started.wait(3)
+            started.wait(0.2)
         started.send_signal(signal.SIGTERM)
         assert started.wait(20) == 0
     finally:

@@ -10,11 +10,10 @@ from tests.flows.place import Place, query
 
 from countersign.domain.shared.month import LogRetention
 from countersign.errors import UnavailableError
-from countersign.flows.maintenance import drop_months as module
 from countersign.flows.maintenance import order_events
 from countersign.flows.maintenance.audit import verify_events, write_checkpoint
 from countersign.flows.maintenance.drop_months import find_confirmed, list_months, months_due
-from countersign.store.tables import activity, events
+from countersign.store.tables import activity, event_order, events
 
 if TYPE_CHECKING:
     from countersign.store.tables.event_order import Segment
@@ -118,14 +117,14 @@ async def test_a_drop_that_was_cut_short_is_finished_by_the_next_turn(
             await tell(each_place, logs[number % 2], f"acc_{month}_{number}", at(f"{month}-0{number + 1}"))
     each_place.clock.now = at("2026-05-01")
     await order(each_place)
-    delete, calls = module.event_order.delete_segment, iter(range(100))
+    delete, calls = event_order.delete_segment, iter(range(100))
 
     async def ended_at_the_third(segment: Segment, *, keep_row: bool) -> int:
         if next(calls) == 2:
             raise UnavailableError("gone")
         return await delete(segment, keep_row=keep_row)
 
-    monkeypatch.setattr(module.event_order, "delete_segment", ended_at_the_third)
+    monkeypatch.setattr(event_order, "delete_segment", ended_at_the_third)
     with pytest.raises(UnavailableError):
         await drop(each_place, 3)
     rows = await each_place.database.read(query, "SELECT count(*) FROM events WHERE at < $1", at("2026-02-01"))

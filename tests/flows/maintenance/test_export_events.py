@@ -127,7 +127,7 @@ class Failing:
         self.left -= 1
         return await self._database.read(*args)  # type: ignore[arg-type]
 
-    async def run(self, *args: object) -> object:
+    async def run(self, *_: object) -> object:
         raise UnavailableError("read only")
 
 
@@ -157,10 +157,11 @@ async def test_a_cursor_into_months_that_were_dropped_is_refused_with_where_to_g
     await drop(each_place, 1)
     left = await export(each_place)
     gone = len(whole) - (len(left) - 2)  # the drops of two months are events, too
+    begins = ""
     for one in whole[: gone - 1]:
         with pytest.raises(SettingsError, match="were dropped, up to the end of 2026-02") as told:
             await export(each_place, one.cursor)
-    begins = str(told.value).rpartition(" ")[2]
+        begins = str(told.value).rpartition(" ")[2]
     for cursor in (begins, whole[gone - 1].cursor):
         assert await export(each_place, cursor) == left, "nothing is missing after the last one"
     assert await export(each_place, whole[gone].cursor) == left[1:]

@@ -143,7 +143,7 @@ def update_sealed(pages: Sequence[tuple[str, int]]) -> Update:
 async def list_positions() -> dict[str, int]:
     """Return up to which page each chain is part of segments."""
     rows = await Sql("SELECT writer, seq FROM event_positions ORDER BY writer")
-    positions: dict[str, int] = dict((writer, seq) for writer, seq in rows)
+    positions: dict[str, int] = {row[0]: row[1] for row in rows}
     return positions
 
 
