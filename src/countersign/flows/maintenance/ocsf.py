@@ -246,7 +246,7 @@ def _class_attributes(event: StoredEvent, mapping: OcsfMapping) -> dict[str, Any
         return {"entity": _entity(event, mapping.entity), **_operator(event)}
     if mapping.of is DETECTION:
         title = f"Phone messages to {event.owner} are held back"
-        return {"finding_info": {"uid": f"{event.application}/{event.owner}", "title": title}}
+        return {"finding_info": {"uid": f"{event.application}:{event.owner}", "title": title}}
     if mapping.of is EVENT_LOG:
         return {
             "actor": _actor(event),

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from countersign.store.engine.database import Insert, Row, Sql, Update, Upsert, Write
+from countersign.store.engine.database import Change, Insert, Row, Sql, Update, Upsert, Write
 from countersign.store.tables.event_schema import EVENT_POSITIONS, EVENT_SEGMENTS
 
 RANGES_AT_ONCE: Final = 50
@@ -135,7 +135,7 @@ async def list_unsealed() -> list[tuple[str, int, int, bytes | None]]:
     return [(writer, sealed, seq, None if hash_ is None else bytes(hash_)) for writer, sealed, seq, hash_ in rows]
 
 
-def update_sealed(pages: Sequence[tuple[str, int]]) -> Update:
+def update_sealed(pages: Sequence[tuple[str, int]]) -> Change:
     """Return the change that marks each of these chains as sealed up to a page."""
     return Update(_SEALED, list(pages))
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from countersign.store.engine.database import Insert, Row, Sql
+from countersign.store.engine.database import Change, Insert, Row, Sql
 from countersign.store.tables.event_schema import EVENT_SEALS
 
 SEAL: Final = "seal"
@@ -47,7 +47,7 @@ async def list_undropped() -> list[SealRow]:
     return [SealRow(*row) for row in rows]
 
 
-def insert(seal: SealRow) -> Insert:
+def insert(seal: SealRow) -> Change:
     """Return the change that adds a seal. The write raises ConflictError if there is one of its number."""
     row: Row = (seal.number, seal.kind, seal.month, seal.segment, seal.at, seal.signed)
     return Insert(EVENT_SEALS, [row])
