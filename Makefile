@@ -27,8 +27,7 @@ coverage: setup-dev ## run the tests in process, and measure what of the program
 	exec $(BIN)/python -m pytest -n logical -m 'not (program or browser or slow or peers)' --cov --cov-report=html $(ARGS)
 
 # What waits in real time, opens the whole application for each test, or judges the checkout rather than the program.
-PATIENT := durability journeys examples migrations cli providers threats web/pages web/preview web/test_contract.py web/test_protocol.py \
-  web/test_hot_routes.py web/test_bad_input.py store/test_sqlite.py store/test_postgres.py store/test_tables.py messages/test_language.py \
+PATIENT := durability journeys examples migrations cli providers threats web store/test_sqlite.py store/test_postgres.py store/test_tables.py messages/test_language.py \
   messages/test_spelling.py $(patsubst tests/%,%,$(wildcard tests/test_*.py))
 
 test-quick: setup-dev ## run the tests of what the program decides: they need no peer, no process and no patience

@@ -335,7 +335,9 @@ async def pumped(report: Report, extent: Extent) -> None:
         "A day of honest traffic to 43 prefixes of nine countries, 70 to 90 % of whose codes come back, with a week of history; one country is launched in"
         " at nine, one has lost nine of ten codes from two to five. Each attack begins at eight and goes on unmoved when it is held. *Spent* is what the"
         f" attack cost as a part of what it would have, wanted below {SPENT:.0%}; *refused* the part of honest messages held back, wanted below"
-        f" {REFUSED:.1%}. The last row goes through the real flows on SQLite, for two hours.",
+        f" {REFUSED:.1%}. The last row goes through the real flows on SQLite, for two hours. The second table has applications with no history:"
+        " launches over 30 prefixes of four countries, 85 % of whose codes are entered, half of them within 25 s (log-normal), and attacks"
+        " beside a launch, or in its likeness. Why some goals cannot be met stands in docs/decisions/0054.",
     )
     rows: list[list[str]] = []
     # The quick run leaves out the attack of which there is most to replay.
@@ -351,7 +353,13 @@ async def pumped(report: Report, extent: Extent) -> None:
                 *_pumped(await pumped_flow.through_the_flows(Path(folder))),
             ]
         )
-    report.table(("", "asked", "sent", "spent", "", "honest", "refused", "", "holds"), rows)
+    heads = ("", "asked", "sent", "spent", "", "honest", "refused", "", "holds")
+    report.table(heads, rows)
+    rows = []
+    for name, (launch, attack) in pumping.LAUNCHES.items():
+        outcome = pumping.replay_launch(launch, attack, PumpingPolicy(), seed=1)
+        rows.append([name, *_pumped(outcome)])
+    report.table(heads, rows)
 
 
 def _pumped(outcome: pumping.Outcome) -> list[str]:
@@ -361,8 +369,8 @@ def _pumped(outcome: pumping.Outcome) -> list[str]:
         f"{outcome.spend:.2%}" if outcome.asked else "",
         ("met" if outcome.spend < SPENT else "**missed**") if outcome.asked else "",
         f"{outcome.honest:,}",
-        f"{outcome.refusals:.3%}",
-        "met" if outcome.refusals < REFUSED else "**missed**",
+        f"{outcome.refusals:.3%}" if outcome.honest else "",
+        ("met" if outcome.refusals < REFUSED else "**missed**") if outcome.honest else "",
         str(outcome.holds),
     ]
 

@@ -10,13 +10,17 @@ from typing import Final
 
 import msgspec
 
+from countersign.domain.delivery.answer_time import HORIZON, LearnedTimes
+from countersign.domain.delivery.latency import ProviderKey, ProviderStats, bucket, merged
 from countersign.domain.delivery.sms_pumping import PumpingPolicy, assess, next_hold
 from countersign.domain.delivery.sms_traffic import (
     DAY,
+    FRESH,
     HOUR,
     MINUTE,
     RANGES,
     SLOT,
+    WIDE_SLOT,
     Hold,
     TrafficHistory,
     TrafficKey,
@@ -26,11 +30,13 @@ from countersign.domain.delivery.sms_traffic import (
     number_range,
     traffic_keys_of,
 )
+from countersign.domain.shared.contact import Channel
 
 BEGAN: Final = 1_767_312_000_000
 """2 January 2026, 00:00 UTC: the day that is replayed; seven days are before it."""
 PRICE: Final = 50_000
 FOLD: Final = 3 * HOUR
+NARROW: Final = 15 * MINUTE
 
 Sender = Callable[[random.Random], Iterator["Message"]]
 
@@ -85,15 +91,27 @@ class Memory:
         self._slots: dict[TrafficKey, dict[int, TrafficSlot]] = {}
         self._holds: dict[TrafficKey, Hold] = {}
         self._past: dict[TrafficKey, TrafficSlot] = {}
-        self._folded = 0
+        self._folded = self._folded_all = 0
+        self._narrow: set[TrafficKey] = set()
+        self._entries: dict[ProviderKey, ProviderStats] = {}
+        self._unripe: list[tuple[int, ProviderKey, int]] = []
+        self._times = LearnedTimes({})
         self.holds = 0
 
     def lets_through(self, message: Message, places: tuple[TrafficKey, ...]) -> bool:
         """Judge a message, and count it if it goes."""
-        if message.at - self._folded >= HOUR:
-            self._fold(message.at - FOLD)
+        if message.at - self._folded >= WIDE_SLOT:
+            self._fold(message.at)
             self._folded = message.at
-        verdict = assess(places, {place: self._standing(place) for place in places}, PRICE, self._policy, message.at)
+            self._ripen(message.at - HORIZON)
+        verdict = assess(
+            places,
+            {place: self._standing(place) for place in (*places, FRESH)},
+            PRICE,
+            self._policy,
+            message.at,
+            times=self._times.of(message.country),
+        )
         if verdict.finding is None:
             for place in places:
                 self.count(place, message.at, 1, 0)
@@ -114,26 +132,46 @@ class Memory:
         """Add to the slot of a time."""
         begin = at - at % SLOT
         slots = self._slots.setdefault(place, {})
+        self._narrow.add(place)
         old = slots.get(begin, TrafficSlot(begin))
         slots[begin] = TrafficSlot(begin, old.sent + sent, old.spent + sent * PRICE, old.converted + converted)
+
+    def learn(self, country: str, sent_at: int, took: int) -> None:
+        """Learn how long somebody took to enter a code, once nobody answers any more what was sent when this was."""
+        self._unripe.append((sent_at, ProviderKey("carrier", Channel.SMS, country), bucket(took)))
+
+    def _ripen(self, before: int) -> None:
+        ripe = [one for one in self._unripe if one[0] < before]
+        self._unripe = [one for one in self._unripe if one[0] >= before]
+        for _, key, took in ripe:
+            self._entries[key] = merged(self._entries.get(key, ProviderStats()), ProviderStats(entries={took: 1}))
+        if ripe:
+            self._times = LearnedTimes(self._entries)
 
     def _standing(self, place: TrafficKey) -> TrafficHistory:
         return TrafficHistory(
             tuple(self._slots.get(place, {}).values()), self._holds.get(place), 0, self._past.get(place, TrafficSlot(0))
         )
 
-    def _fold(self, before: int) -> None:
-        """Make one slot of each hour that is over, as the sweep does, and one of all before yesterday, as reading does."""
-        for place, slots in self._slots.items():
+    def _fold(self, now: int) -> None:
+        """Make one slot of each hour, and of each five minutes, that is over, as the sweep does, and one of all before yesterday."""
+        by_hour, by_wide_slot = now - FOLD - (now - FOLD) % HOUR, now - NARROW - (now - NARROW) % WIDE_SLOT
+        every = now - self._folded_all >= HOUR
+        places = list(self._slots) if every else self._narrow
+        self._folded_all = now if every else self._folded_all
+        self._narrow = {place for place in self._narrow if max(self._slots[place]) >= by_wide_slot}
+        for place in places:
+            slots = self._slots[place]
             folded: dict[int, TrafficSlot] = {}
             for slot in slots.values():
-                if slot.at < before + FOLD - DAY - HOUR:
+                if slot.at < now - DAY - HOUR:
                     past = self._past.get(place, TrafficSlot(slot.at))
                     self._past[place] = TrafficSlot(
                         min(past.at, slot.at), past.sent + slot.sent, 0, past.converted + slot.converted
                     )
                     continue
-                begin = slot.at - slot.at % HOUR if slot.at < before - before % HOUR else slot.at
+                width = HOUR if slot.at < by_hour else WIDE_SLOT if slot.at < by_wide_slot else SLOT
+                begin = slot.at - slot.at % width
                 old = folded.get(begin, TrafficSlot(begin))
                 folded[begin] = TrafficSlot(
                     begin, old.sent + slot.sent, old.spent + slot.spent, old.converted + slot.converted
@@ -163,12 +201,17 @@ def replay(prefixes: list[Prefix], attack: Sender | None, policy: PumpingPolicy,
     messages = [message for prefix in prefixes for message in _honest(prefix, chance)]
     if attack is not None:
         messages += attack(chance)
-    messages.sort()
+    return replay_messages(messages, memory)
+
+
+def replay_messages(messages: list[Message], memory: Memory) -> Outcome:
+    """Judge messages in the order of their times, and count each code that is entered."""
     outcome = Outcome()
-    coming: list[tuple[int, int, tuple[TrafficKey, ...]]] = []
-    for message in messages:
+    coming: list[tuple[int, int, int, str, tuple[TrafficKey, ...]]] = []
+    for message in sorted(messages):
         while coming and coming[0][0] <= message.at:
-            _, sent_at, places = heapq.heappop(coming)
+            _, took, sent_at, country, places = heapq.heappop(coming)
+            memory.learn(country, sent_at, took)
             for place in places:
                 memory.count(place, sent_at, 0, 1)
         places = memory.places(message)
@@ -180,7 +223,8 @@ def replay(prefixes: list[Prefix], attack: Sender | None, policy: PumpingPolicy,
             outcome.asked += 1
             outcome.sent += through
         if through and message.answered_in is not None:
-            heapq.heappush(coming, (message.at + message.answered_in, message.at, places))
+            entered = message.at + message.answered_in
+            heapq.heappush(coming, (entered, message.answered_in, message.at, message.country, places))
     outcome.holds = memory.holds
     return outcome
 
@@ -277,4 +321,99 @@ SHAPES: Final[dict[str, Sender | None]] = {
     "one range of 100,000 numbers in the busiest prefix, 10 a minute for 16 hours": _steady(600, 16, _one_range),
     "scattered over the busiest prefix, ten times its traffic for 16 hours": _steady(3_600, 16, _scattered),
     "scattered over the busiest prefix, half its traffic for 16 hours": _steady(150, 16, _scattered),
+}
+
+
+LAUNCH_SHARES: Final = {"US": ("+1", 12, 0.4), "DE": ("+49", 8, 0.3), "GB": ("+44", 6, 0.2), "FR": ("+33", 4, 0.1)}
+"""By country of a launch: calling code, number of prefixes, and share of the messages."""
+
+
+class Launch(msgspec.Struct, frozen=True):
+    """A launch of an application with no history: honest messages a second, how long they last, and how people answer.
+
+    `median` is the time (ms) within which half of those who answer have done so, and `deviation` that of its logarithm.
+    """
+
+    a_second: float
+    minutes: float = 10.0
+    conversion: float = 0.85
+    median: int = 25_000
+    deviation: float = 0.9
+
+    def messages(self, chance: random.Random) -> Iterator[Message]:
+        """Return its messages. In each country, a prefix has the more of them the earlier it is (as one in its rank)."""
+        places = [
+            (f"{calling}{171 + rank}", country, share / (rank + 2))
+            for country, (calling, prefixes, share) in LAUNCH_SHARES.items()
+            for rank in range(prefixes)
+        ]
+        at = float(BEGAN)
+        while (at := at + chance.expovariate(self.a_second) * 1_000) < BEGAN + self.minutes * MINUTE:
+            ((prefix, country, _),) = chance.choices(places, [weight for _, _, weight in places])
+            comes = chance.random() < self.conversion
+            took = chance.lognormvariate(math.log(self.median), self.deviation)
+            yield Message(
+                int(at),
+                f"{prefix}{chance.randrange(10**7):07d}",
+                prefix,
+                country,
+                True,
+                int(min(took, 9 * MINUTE)) if comes else None,
+            )
+
+
+def replay_launch(launch: Launch, attack: Sender | None, policy: PumpingPolicy, seed: int) -> Outcome:
+    """Replay a launch, with an attack beside it or none."""
+    chance = random.Random(seed)
+    messages = list(launch.messages(chance))
+    if attack is not None:
+        messages += attack(chance)
+    return replay_messages(messages, Memory(policy))
+
+
+def _burst(
+    a_second: float, begins: int, lasts: int, where: Callable[[random.Random, int], tuple[str, str, str]]
+) -> Sender:
+    """Return an attack of so many messages a second, from `begins` on and for so long (ms)."""
+
+    def attack(chance: random.Random) -> Iterator[Message]:
+        at, n = float(BEGAN + begins), 0
+        while (at := at + chance.expovariate(a_second) * 1_000) < BEGAN + begins + lasts:
+            number, prefix, country = where(chance, n)
+            n += 1
+            yield Message(int(at), number, prefix, country, False)
+
+    return attack
+
+
+def _like_a_launch(chance: random.Random, n: int) -> tuple[str, str, str]:
+    country, place = divmod(n % 30, 8)
+    prefix = f"+{960 + country}{77 + place}0"
+    return f"{prefix}{chance.randrange(10**7):07d}", prefix, f"X{country}"
+
+
+NOBODY: Final = Launch(0.001, 0.0)
+
+LAUNCHES: Final[dict[str, tuple[Launch, Sender | None]]] = {
+    "launch, 2 a second over 30 prefixes of four countries for 10 minutes": (Launch(2), None),
+    "launch, 10 a second": (Launch(10), None),
+    "launch, 50 a second": (Launch(50), None),
+    "launch, 10 a second, people take twice as long": (Launch(10, median=50_000), None),
+    "launch, 10 a second, and one new prefix beside it, 50 a second for a minute": (
+        Launch(10),
+        _burst(50, 5 * MINUTE, MINUTE, _one_prefix),
+    ),
+    "launch, 10 a second, and 50 a second like another launch for 10 minutes": (
+        Launch(10),
+        _burst(50, 5 * MINUTE, 10 * MINUTE, _like_a_launch),
+    ),
+    "no history, one new prefix, 50 a second for a minute": (NOBODY, _burst(50, 0, MINUTE, _one_prefix)),
+    "no history, like a launch but nobody answers, 10 a second for 10 minutes": (
+        NOBODY,
+        _burst(10, 0, 10 * MINUTE, _like_a_launch),
+    ),
+    "no history, like a launch but nobody answers, 50 a second for 10 minutes": (
+        NOBODY,
+        _burst(50, 0, 10 * MINUTE, _like_a_launch),
+    ),
 }

@@ -25,6 +25,9 @@ STRANDS: Final = {
 ALONE: Final = ("tests/threats/test_a_name_is_asked_about.py",)
 """Files that measure time so finely that nothing may run beside them: they come last, on one worker."""
 
+FEW: Final = 2
+"""A worker with so many tests left is given the next file, so that it need not wait for it."""
+
 PROGRAM: Final = frozenset(
     {"alias", "emulator", "pair", "production", "program", "receiver", "served", "server", "site"}
 )
@@ -83,11 +86,14 @@ class StrandScheduling(LoadScopeScheduling):
         return crashed
 
     def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
-        """Note that a test is over; whoever was left without work may have some now."""
+        """Note that a test is over. With the last one of a file, whoever was left without work may have some now."""
         super().mark_test_complete(node, item_index, duration)
-        for other in self.nodes:
-            if other is not node:
-                self._reschedule(other)
+        files = self.assigned_work[node]
+        file = self._split_scope(self.registered_collections[node][item_index])
+        if all(files[file].values()):
+            del files[file]  # what is finished need not be looked through after each test that follows
+            for each in self.nodes:
+                self._reschedule(each)
 
     def _assign_work_unit(self, node: WorkerController) -> None:
         file = self._choose(node)
@@ -96,6 +102,8 @@ class StrandScheduling(LoadScopeScheduling):
             super()._assign_work_unit(node)
 
     def _reschedule(self, node: WorkerController) -> None:
+        if self.workqueue and self._pending_of(self.assigned_work[node]) > FEW:
+            return
         if self._choose(node) is not None:
             super()._reschedule(node)
         elif sum(not other.shutting_down for other in self.nodes) > 1 or not self.workqueue:
@@ -116,4 +124,4 @@ class StrandScheduling(LoadScopeScheduling):
 
     def _files_of(self, node: WorkerController) -> list[str]:
         """Return the files that a worker has not finished."""
-        return [file for file, tests in self.assigned_work[node].items() if not all(tests.values())]
+        return list(self.assigned_work[node])

@@ -14,11 +14,13 @@ import msgspec
 from countersign.clock import Clock, system_clock
 from countersign.config import Settings
 from countersign.config.database_address import database_address
+from countersign.database_mark import DatabaseMark
 from countersign.domain.look.theme import Themes
 from countersign.domain.policy import INBOX
 from countersign.domain.shared import identifier
 from countersign.errors import SettingsError, UnavailableError
 from countersign.flows.accounts.context import AccountContext
+from countersign.flows.changes.take_back import complete_restoration
 from countersign.flows.context import CoreContext, own_application
 from countersign.flows.delivery.bounces import bounce_signer
 from countersign.flows.delivery.context import DeliveryContext, StatsRecorder
@@ -26,9 +28,10 @@ from countersign.flows.delivery.receipts import record_receipt
 from countersign.flows.maintenance.applications import ApplicationDirectory, find_due_by_application
 from countersign.flows.maintenance.clock_skew import ClockWatch
 from countersign.flows.maintenance.demo_key import ensure_demo_key
-from countersign.flows.maintenance.environment import check_environment, claim_environment
+from countersign.flows.maintenance.environment import check_environment, claim_environment, claim_keys
 from countersign.flows.maintenance.move_clock import restore_clock
 from countersign.flows.maintenance.renewal import RowRenewal
+from countersign.flows.maintenance.restoration import notice_restoration
 from countersign.geolocation import GeoDatabase
 from countersign.keys import KeyCommand, KeyFile, Keyring, KeySource, new_file
 from countersign.links import links_of
@@ -38,7 +41,7 @@ from countersign.providers import PushesReceipts, TakesReceipts
 from countersign.providers.inbox import Inbox, InboxProvider
 from countersign.providers.registry import make_provider
 from countersign.store.engine.connect import open_database
-from countersign.store.engine.database import ConflictError, Database
+from countersign.store.engine.database import Database
 from countersign.store.ledger.event_log import Chain, Log
 from countersign.store.ledger.ledger import Ledger
 from countersign.store.ledger.renewing_database import RenewingDatabase
@@ -53,7 +56,8 @@ if TYPE_CHECKING:
 class Installation(msgspec.Struct, frozen=True):
     """What every command needs: an open database of the right revision, the keys that belong to it, and its clock.
 
-    `database` renews keyed hashes as it meets them, while they are replaced; `rows` is the same database as it is.
+    `database` renews keyed hashes as it meets them, while they are replaced; `rows` is the same database as it is. `mark` remembers the
+    last page of the event log.
     """
 
     settings: Settings
@@ -61,11 +65,16 @@ class Installation(msgspec.Struct, frozen=True):
     keyring: Keyring
     clock: Clock
     rows: Database
+    mark: DatabaseMark
 
     def log(self) -> Log:
         """Return a log with a hash chain of its own."""
         return Log(
-            Chain(lambda: identifier.make("wri", self.clock(), os.urandom(identifier.RANDOM_BYTES)), self.keyring.link)
+            Chain(
+                lambda: identifier.make("wri", self.clock(), os.urandom(identifier.RANDOM_BYTES)),
+                self.keyring.link,
+                lambda head: self.mark.record(head.writer, head.seq, head.hash),
+            )
         )
 
 
@@ -169,6 +178,12 @@ async def open_runtime(settings: Settings, templates: CustomTemplates | None = N
         deletion_policy=settings.accounts.deletion,
         password_context_words=(settings.site, settings.host.rpartition(".")[0] or settings.host),
     )
+    try:
+        await complete_restoration(accounts)
+    except BaseException:
+        await core.ledger.close()
+        await database.close()
+        raise
     delivery = DeliveryContext(
         core,
         providers,
@@ -259,13 +274,17 @@ async def open_installation(settings: Settings) -> Installation:
         await check_environment(database, development=settings.development)
         await _check_schema(settings, database)
         await claim_environment(database, development=settings.development)
-        await _check_fingerprint(settings, database, keyring)
+        if not await claim_keys(database, keyring):
+            raise foreign_keys(settings)
         if settings.development:
             await restore_clock(clock, database)
+        mark = DatabaseMark(settings.mark_file, clock)
+        installation = Installation(settings, database, keyring, clock, rows, mark)
+        await notice_restoration(database, mark, installation.log(), clock())
     except BaseException:
         await database.close()
         raise
-    return Installation(settings, database, keyring, clock, rows)
+    return installation
 
 
 @contextlib.asynccontextmanager
@@ -384,19 +403,6 @@ async def _check_schema(settings: Settings, database: Database) -> None:
         raise SettingsError(
             f"The database's schema is behind by {len(missing)} revision{'s' * (len(missing) > 1)} ({', '.join(missing)}): run `countersign migrate`."
         )
-
-
-async def _check_fingerprint(settings: Settings, database: Database, keyring: Keyring) -> None:
-    known = await database.read(metadata.find, metadata.KEYS)
-    if known is None:
-        try:
-            await database.run(metadata.add, metadata.KEYS, keyring.fingerprint())
-        except ConflictError:
-            known = await database.read(metadata.find, metadata.KEYS)
-        else:
-            return
-    if known is not None and not keyring.belongs_to(known):
-        raise foreign_keys(settings)
 
 
 async def _demo_key(installation: Installation) -> str:

@@ -8,7 +8,6 @@ import http.client
 import os
 import signal
 import sqlite3
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import IO, Any, Final
 
 import asyncpg
 import psutil
+from tests.peers import warm_start
 from tests.peers.program import Program, free_port
 
 from countersign.domain.shared.event import Event, decode_page
@@ -122,7 +122,7 @@ class Installation:
     def _start(self, *words: str) -> Started:
         log = (self.place / f"{words[0]}-{len(self._started)}.log").open("wb")
         self._logs.append(log)
-        started = Started(self.program.command(*words), self.place, self.program.environ, log)
+        started = Started(words, self.place, self.program.environ, log)
         self._started.append(started)
         return started
 
@@ -130,9 +130,9 @@ class Installation:
 class Started:
     """A command that runs, with the processes that it started."""
 
-    def __init__(self, command: list[str], place: Path, environ: dict[str, str], log: IO[bytes]) -> None:
+    def __init__(self, words: Sequence[str], place: Path, environ: dict[str, str], log: IO[bytes]) -> None:
         self._log = Path(log.name)
-        self.popen = subprocess.Popen(command, cwd=place, env=environ, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+        self.popen = warm_start.start(words, place, environ, stdout=log, stderr=log)
 
     @property
     def log(self) -> str:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from tests.peers.program import PATIENCE, Program, Server
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -39,12 +39,9 @@ class Site:
 
 
 @contextlib.contextmanager
-def open_site(
-    folder: Path, settings: str, *, raw: Mapping[str, str] | None = None, **environment: str
-) -> Iterator[Site]:
-    """Serve in `folder` with the text of a countersign.toml until the block ends; `raw` is what the environment has beside settings."""
+def open_site(folder: Path, settings: str, **environment: str) -> Iterator[Site]:
+    """Serve in `folder` with the text of a countersign.toml until the block ends."""
     (folder / "countersign.toml").write_text(settings)
     program = Program(folder, ENVIRONMENT="development", **environment)
-    program.environ |= raw or {}
     with program.serving() as server:
         yield Site(server)

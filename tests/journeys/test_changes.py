@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 import pytest
 from playwright.async_api import Page, expect
-from tests.durability.test_clock_steps import LIBRARY, Clock, faked
 from tests.journeys.chromium import DESKTOP, PHONE
 from tests.journeys.conftest import SETTINGS
 from tests.journeys.site import open_site
@@ -274,12 +273,10 @@ async def test_every_part_fits_a_phone_in_other_languages(site: Site, opens: Ope
         assert wide <= 0, path
 
 
-@pytest.mark.skipif(LIBRARY is None, reason="libfaketime is not installed (apt-get install libfaketime)")
 async def test_who_lost_everything_gets_back_in_after_the_wait(tmp_path: Path, opens: Opens) -> None:
     """R5: the program's clock is moved by a week; the new contact recovers the account, and the old is told."""
     to, new = "lost-for-good@example.org", "+14155550122"
-    clock = Clock(tmp_path / "clock")
-    with open_site(tmp_path, SETTINGS, raw=faked(tmp_path / "clock")) as site:
+    with open_site(tmp_path, SETTINGS) as site:
         await sign_up(await opens(), site, to)
         claimant = await opens(PHONE, scripts=False)
         await claimant.goto(site.url + "/recover/lost")
@@ -288,7 +285,7 @@ async def test_who_lost_everything_gets_back_in_after_the_wait(tmp_path: Path, o
         await claimant.get_by_role("button", name="Send a code to the new one").click()
         last = await confirm(claimant, site, new)
         await expect(claimant.get_by_role("heading", name="The waiting time has started")).to_be_visible()
-        clock.step(7 * 86_400 + 60)
+        site.call("POST", "/test/clock", {"advance": 7 * 86_400 + 60})
         await claimant.goto(site.url + "/recover")
         await claimant.locator("#identifier").fill(new)
         await claimant.get_by_role("button", name="Send code").click()

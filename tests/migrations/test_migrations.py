@@ -14,7 +14,7 @@ import pytest
 from countersign.errors import SettingsError, UnavailableError
 from countersign.store.engine.connect import open_database, sqlite_path
 from countersign.store.engine.database import Rows, Sql
-from countersign.store.engine.migrate import MIGRATIONS, _rendered, head, migrate, pending
+from countersign.store.engine.migrate import MIGRATIONS, head, migrate, pending, render
 from countersign.store.tables.schema import ALL_TABLES
 
 Schema = dict[str, dict[str, tuple[str, bool]]]
@@ -286,7 +286,7 @@ def test_a_file_of_sqlite_is_made_for_its_owner_alone(tmp_path: Path) -> None:
 def test_a_revision_that_was_released_stays_as_it_is(dialect: str) -> None:
     """Databases have run this SQL: whatever the functions that write it have become, they write the same."""
     released = (Path(__file__).parent / "released" / f"{dialect}.sql").read_text()
-    assert _rendered(dialect, None, RELEASED).split() == released.split()
+    assert render(dialect, None, RELEASED).split() == released.split()
 
 
 async def test_the_notices_of_the_last_week_are_usual_from_the_first_day(empty_url: str) -> None:

@@ -16,7 +16,7 @@ import pytest_asyncio
 from countersign.errors import SettingsError, UnavailableError
 from countersign.store.engine import online_migration
 from countersign.store.engine.connect import open_database
-from countersign.store.engine.migrate import _rendered, head, migrate, pending, plan
+from countersign.store.engine.migrate import head, migrate, pending, plan, render
 from countersign.store.engine.migration_steps import Step, StepKind, split_steps
 from countersign.store.engine.online_migration import RevisionSteps, apply_revision
 from countersign.store.tables import metadata
@@ -61,12 +61,12 @@ async def killed(url: str, when: Callable[[], Awaitable[bool]]) -> None:
 
 def test_what_is_large_is_not_done_in_one_go() -> None:
     """O7: an index on a table that exists, and a column that is filled; a table that is made here has no traffic yet."""
-    steps = split_steps(_rendered("postgresql", "0003", "0004"), IN_BATCHES)
+    steps = split_steps(render("postgresql", "0003", "0004"), IN_BATCHES)
     assert [step.kind.value for step in steps] == ["one transaction"] * 3 + ["in batches", "concurrently"] + [
         "one transaction"
     ] * 2
     assert steps[4].sql.startswith("CREATE INDEX CONCURRENTLY IF NOT EXISTS deliveries_created_at ON deliveries")
-    made = split_steps(_rendered("postgresql", "0010", "0011"), {})
+    made = split_steps(render("postgresql", "0010", "0011"), {})
     assert {step.kind for step in made} == {StepKind.TRANSACTION}
 
 
@@ -273,7 +273,7 @@ async def _set(revision: str, fact: bytes) -> None:
 
 async def come_as_far(connection: Connection, steps: int) -> None:
     """Take the first steps of revision 0004."""
-    for step in split_steps(_rendered("postgresql", "0003", "0004"), IN_BATCHES)[:steps]:
+    for step in split_steps(render("postgresql", "0003", "0004"), IN_BATCHES)[:steps]:
         await connection.execute(step.sql)
     await connection.execute("INSERT INTO facts (name, value) VALUES ('migrating', $1)", f"0004 {steps}".encode())
 

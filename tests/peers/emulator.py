@@ -7,13 +7,12 @@ import http.client
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any, Final
 from urllib.parse import quote, urlencode, urlsplit
 
+from tests.peers import warm_start
 from tests.peers.program import PATIENCE, ROOT, Answer, living
 
 PAUSE: Final = 0.02
@@ -120,11 +119,12 @@ class Emulator:
 def emulated() -> Iterator[Emulator]:
     """Start one, and end it with the block."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    command = [sys.executable, "-m", "countersign", "emulate", "--json"]
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
+    reads, writes = os.pipe()
+    with open(reads, encoding="utf-8") as told:  # noqa: PTH123 - a descriptor
+        process = warm_start.start(["emulate", "--json"], ROOT, environ, stdout=writes, stderr=2)
+        os.close(writes)
         try:
-            yield Emulator(json.loads(process.stdout.readline()), process.pid)
+            yield Emulator(json.loads(told.readline()), process.pid)
         finally:
             process.terminate()
             process.wait(PATIENCE)

@@ -18,7 +18,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).resolve().parent.parent.parent
+from tests.peers import warm_start
+
+ROOT: Final = warm_start.ROOT
 PATIENCE: Final = 60.0
 """Seconds until a server that should answer, or end, has failed to."""
 
@@ -53,15 +55,8 @@ class Program:
 
     def run(self, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
-        return subprocess.run(
-            self.command(*words),
-            cwd=self.place,
-            env={**self.environ, **{f"COUNTERSIGN_{name}": value for name, value in settings.items()}},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
+        environ = {**self.environ, **{f"COUNTERSIGN_{name}": value for name, value in settings.items()}}
+        return warm_start.run(words, self.place, environ, PATIENCE)
 
     def command(self, *words: str) -> list[str]:
         """Return what starts a command."""
@@ -99,10 +94,10 @@ class Server:
         self._said = program.place / f"said-{port}"
         self._logged = program.place / f"logged-{port}"
         with self._said.open("wb") as said, self._logged.open("wb") as logged:
-            self.started = subprocess.Popen(
-                program.command("serve", "--port", str(port), *words),
-                cwd=program.place,
-                env={**program.environ, **{f"COUNTERSIGN_{name}": value for name, value in settings.items()}},
+            self.started = warm_start.start(
+                ("serve", "--port", str(port), *words),
+                program.place,
+                {**program.environ, **{f"COUNTERSIGN_{name}": value for name, value in settings.items()}},
                 stdout=said,
                 stderr=logged if logs_to is None else logs_to,
             )

@@ -9,6 +9,8 @@ import pytest
 from tests.clock import DAY, MINUTE, SECOND
 from tests.flows.people import CARRIER, PASSWORD
 from tests.flows.place import UNLIMITED
+from tests.rounds import is_full
+from tests.threats.owners import BETTER, MAIL, MINE, OTHERS, OWNERS, PHONE, plain, strong
 from tests.threats.walks import Walk, assert_alike, assert_as_costly, open_world
 from tests.threats.work import Work
 
@@ -20,8 +22,6 @@ if TYPE_CHECKING:
 
     from tests.flows.place import Place
     from tests.threats.conftest import NewUrl
-from tests.rounds import is_full
-from tests.threats.owners import BETTER, MAIL, MINE, OTHERS, OWNERS, PHONE, plain, strong
 
 
 async def signs_up(walk: Walk, address: str) -> int:
@@ -331,25 +331,35 @@ async def walked(
     return done[0], done[1]
 
 
-def _marks(database: str, owner: str, flow: str, address: str) -> list[pytest.MarkDecorator]:
-    """Return the marks of one comparison: all but a few are slow, and made with `ROUNDS=full` alone."""
-    often = flow in {"recovers", "has_lost_all"} and address == MAIL
-    quick = often and owner in {"plain", "locked", "too_new", "claimed"}
-    if database == "postgres":
-        quick = often and owner == "plain"
-        return [pytest.mark.postgres, *([] if quick else [pytest.mark.slow])]
-    return [] if quick or owner == "plain" else [pytest.mark.slow]
+def _often(database: str, owner: str, flow: str, address: str) -> bool:
+    """Say whether a comparison is made with every run of the tests; `ROUNDS=full` makes all of them."""
+    if owner == "plain":
+        return address == MAIL and (database == "sqlite" or flow == "recovers")
+    return (
+        database == "sqlite" and owner in {"locked", "too_new", "claimed"} and (flow, address) == ("has_lost_all", MAIL)
+    )
+
+
+def _chosen(*names: str, postgres: str = "") -> list[object]:
+    """Return each name on SQLite, and on PostgreSQL the one that is named; with `ROUNDS=full` all of them."""
+    pairs = [(database, name) for database in ("sqlite", "postgres") for name in names]
+    often = [(database, name) for database, name in pairs if database == "sqlite" or name == postgres]
+    return [pytest.param(*pair, marks=_mark(pair[0])) for pair in (pairs if is_full() else often)]
+
+
+def _mark(database: str) -> list[pytest.MarkDecorator]:
+    return [pytest.mark.postgres] if database == "postgres" else []
 
 
 @pytest.mark.parametrize(
     ("new_url", "owner", "flow", "address"),
     [
-        pytest.param(database, owner, flow, address, marks=_marks(database, owner, flow, address))
+        pytest.param(database, owner, flow, address, marks=_mark(database))
         for database in ("sqlite", "postgres")
         for owner in OWNERS
         for flow in FLOWS
         for address in (MAIL, PHONE)
-        if is_full() or pytest.mark.slow not in _marks(database, owner, flow, address)
+        if is_full() or _often(database, owner, flow, address)
     ],
     indirect=["new_url"],
 )
@@ -364,7 +374,7 @@ async def test_every_answer_of_a_flow_is_the_same_for_a_known_and_an_unknown_add
     assert {303, 404, 422} <= set(known.statuses)
 
 
-@pytest.mark.parametrize("owner", ["locked", "disabled"])
+@pytest.mark.parametrize(("new_url", "owner"), _chosen("locked", "disabled"), indirect=["new_url"])
 async def test_the_right_password_of_a_closed_account_says_as_little_as_an_unknown_name(
     new_url: NewUrl, tmp_path: Path, owner: str
 ) -> None:
@@ -377,11 +387,13 @@ async def test_the_right_password_of_a_closed_account_says_as_little_as_an_unkno
 
 
 @pytest.mark.parametrize(
-    ("flow", "address"), [("signs_up", PHONE), ("recovers", MAIL), ("has_lost_all", PHONE), ("signs_in", MAIL)]
+    ("new_url", "flow"),
+    _chosen("signs_up", "recovers", "has_lost_all", "signs_in", postgres="recovers"),
+    indirect=["new_url"],
 )
-async def test_limits_are_met_after_as_many_requests(new_url: NewUrl, tmp_path: Path, flow: str, address: str) -> None:
+async def test_limits_are_met_after_as_many_requests(new_url: NewUrl, tmp_path: Path, flow: str) -> None:
     """R1, S1: by contact and by network, with the same Retry-After."""
-    rules = InstallationPolicy()
+    rules, address = InstallationPolicy(), PHONE if flow in {"signs_up", "has_lost_all"} else MAIL
     known, unknown = await walked(new_url, tmp_path, plain, FLOWS[flow], address, (floods, pauses), rules)
     assert_alike(known, unknown)
     # The counters of a contact that was used before are there already: they are updated instead of inserted.
@@ -390,7 +402,7 @@ async def test_limits_are_met_after_as_many_requests(new_url: NewUrl, tmp_path: 
         assert 429 in known.statuses
 
 
-@pytest.mark.parametrize("flow", ["signs_up", "recovers", "has_lost_all"])
+@pytest.mark.parametrize(("new_url", "flow"), _chosen("signs_up", "recovers", "has_lost_all"), indirect=["new_url"])
 async def test_a_stream_tells_the_same_from_its_first_event_to_its_last(
     new_url: NewUrl, tmp_path: Path, flow: str
 ) -> None:
@@ -400,7 +412,7 @@ async def test_a_stream_tells_the_same_from_its_first_event_to_its_last(
     assert known.answers[-1].count("data: ") == 3
 
 
-@pytest.mark.parametrize("flow", list(FLOWS))
+@pytest.mark.parametrize(("new_url", "flow"), _chosen(*FLOWS), indirect=["new_url"])
 async def test_the_strict_profile_tells_as_little(new_url: NewUrl, tmp_path: Path, flow: str) -> None:
     """R1, S1: where codes by mail and phone do not sign in."""
     settings = {"COUNTERSIGN_PROFILE": "strict"}
@@ -411,7 +423,7 @@ async def test_the_strict_profile_tells_as_little(new_url: NewUrl, tmp_path: Pat
     assert_as_costly(known, unknown)
 
 
-@pytest.mark.parametrize("owner", ["plain", "claimed"])
+@pytest.mark.parametrize(("new_url", "owner"), _chosen("plain", "claimed", postgres="claimed"), indirect=["new_url"])
 async def test_a_recovery_of_ones_own_is_seen_and_withdrawn_alike(new_url: NewUrl, tmp_path: Path, owner: str) -> None:
     """R1, R5: whether there is such an account, and whether anything waits for it."""
     known, unknown = await walked(new_url, tmp_path, OWNERS[owner], has_lost_all, MAIL, (withdraws,))

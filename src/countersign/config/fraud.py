@@ -5,7 +5,7 @@ from typing import Annotated, Final
 import msgspec
 
 from countersign.config.values import MICROS, read_amount, read_prices
-from countersign.domain.delivery.sms_pumping import ALLOWANCES, MONEY, PumpingMode, PumpingPolicy
+from countersign.domain.delivery.sms_pumping import ALLOWANCES, LAUNCH, MONEY, PumpingMode, PumpingPolicy
 from countersign.domain.delivery.sms_traffic import TrafficScope
 from countersign.setting import Described
 
@@ -63,6 +63,14 @@ class FraudSettings(msgspec.Struct, frozen=True, kw_only=True):
             "Messages to a new prefix that may stay unanswered in a day; each code that comes back allows four more."
         ),
     ] = ALLOWANCES[TrafficScope.PREFIX]
+    launch_messages: Annotated[
+        int,
+        msgspec.Meta(ge=1, le=100_000),
+        Described(
+            "Messages that an application may have sent to new prefixes, or to one country, before people had the time to answer. A single new"
+            " prefix may have a sixth of what waits in all of them. It is what somebody can cost you who imitates a launch."
+        ),
+    ] = LAUNCH
 
     @property
     def policy(self) -> PumpingPolicy:
@@ -82,4 +90,5 @@ class FraudSettings(msgspec.Struct, frozen=True, kw_only=True):
                 TrafficScope.APPLICATION: self.application_messages,
             },
             allowances={**ALLOWANCES, TrafficScope.PREFIX: self.new_prefix},
+            launch=self.launch_messages,
         )

@@ -256,6 +256,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             computed=lambda found: found["home"] / "secret.keys",
         ),
     ]
+    mark_file: Annotated[
+        Path,
+        Described(
+            "Where this machine remembers the last page of the event log that it has seen, so that it notices a database that was set back."
+            " A file that can be written, of this machine alone.",
+            expects="a file",
+            default="HOME/database.mark",
+            reads=read_path,
+            computed=lambda found: found["home"] / "database.mark",
+        ),
+    ]
     secret_command: Annotated[
         tuple[str, ...],
         Described(

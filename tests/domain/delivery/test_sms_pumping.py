@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from countersign.domain.delivery.conversion_odds import log_odds
 from countersign.domain.delivery.sms_pumping import (
     FIRST_HOLD,
     GROWTH,
@@ -18,7 +19,6 @@ from countersign.domain.delivery.sms_pumping import (
     PumpingRule,
     assess,
     findings,
-    log_odds,
     next_hold,
     price_of,
 )

@@ -22,7 +22,8 @@ from countersign.domain.shared.phone_region import region_of
 from countersign.errors import DeliveryFailedError
 from countersign.flows.accounts.notify import notice_delivery
 from countersign.flows.delivery.conversions import record_conversions
-from countersign.flows.delivery.sms_pumping import destination_of, display_name, explain_pumping, is_counted
+from countersign.flows.delivery.pumping_round import display_name
+from countersign.flows.delivery.sms_pumping import destination_of, explain_pumping, is_counted
 from countersign.store.engine.database import Sql, Write
 from countersign.store.tables import deliveries, notices, sms_traffic
 from countersign.store.tables.sms_traffic import Block

@@ -11,6 +11,7 @@ from countersign.cli.doctor.check_result import CheckResult, CheckState
 from countersign.cli.doctor.connection_checks import check_connections
 from countersign.cli.doctor.key_checks import check_sealing
 from countersign.cli.doctor.pumping_checks import check_pumping_mode
+from countersign.cli.doctor.restoration_checks import check_restoration
 from countersign.cli.doctor.theme_checks import check_themes
 from countersign.clock import system_clock
 from countersign.config import Settings
@@ -75,6 +76,7 @@ async def check_database(settings: Settings, keyring: Keyring | None) -> list[Ch
             *await _writable(database),
             *await _environment_of(settings, database),
             *await _agreement(settings, database),
+            *await check_restoration(settings, database),
             *await check_themes(settings.themes, database),
             *(await _fingerprint(settings, database, keyring) if keyring is not None else []),
             *(await check_sealing(database, keyring) if keyring is not None else []),

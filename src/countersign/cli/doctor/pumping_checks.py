@@ -31,8 +31,8 @@ async def check_pumping_mode(settings: Settings, database: Database) -> list[Che
             CheckResult(
                 "fraud.mode",
                 CheckState.ADVICE,
-                f"It is on, and only {returned} codes have come back by phone. Before it is known what is usual, a launch looks like"
-                " pumping, and its messages are held back.",
+                f"It is on, and only {returned} codes have come back by phone. Before it is known what is usual, the budgets and"
+                f" allowances of [fraud] decide, such as fraud.launch_messages = {settings.fraud.launch_messages}.",
                 "Set COUNTERSIGN_FRAUD_MODE=shadow for the first week, and look at: countersign fraud list",
             )
         ]

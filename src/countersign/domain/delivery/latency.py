@@ -37,8 +37,8 @@ class ProviderStats(msgspec.Struct, frozen=True, omit_defaults=True):
     """Counts of messages by outcome, and of times by bucket.
 
     The provider accepted `taken` messages. Its receipts reported `delivered` and `undelivered` ones, and `overdue` receipts were late or
-    never came. The challenges of `ended` codes are over, and `converted` of these codes were entered. `answers` and `receipts` count
-    times.
+    never came. The challenges of `ended` codes are over, and `converted` of these codes were entered. `answers`, `receipts` and `entries`
+    count times: until the provider responded, until its receipt came, and from a message until its code was entered.
     """
 
     taken: int = 0
@@ -49,6 +49,7 @@ class ProviderStats(msgspec.Struct, frozen=True, omit_defaults=True):
     converted: int = 0
     answers: dict[int, int] = {}
     receipts: dict[int, int] = {}
+    entries: dict[int, int] = {}
 
     @property
     def conversion(self) -> float | None:
@@ -84,6 +85,7 @@ def merged(one: ProviderStats, other: ProviderStats) -> ProviderStats:
         converted,
         _together(one.answers, other.answers),
         _together(one.receipts, other.receipts),
+        _together(one.entries, other.entries),
     )
 
 

@@ -20,9 +20,11 @@ from typing import Final
 
 import msgspec
 
+from countersign.domain.delivery.answer_time import USUAL_TIMES, AnswerTimes
+from countersign.domain.delivery.conversion_odds import log_odds
 from countersign.domain.delivery.sms_traffic import (
-    CONVERSION_DELAY,
     DAY,
+    FRESH,
     HOUR,
     MINUTE,
     SLOT,
@@ -31,7 +33,14 @@ from countersign.domain.delivery.sms_traffic import (
     TrafficKey,
     TrafficScope,
 )
-from countersign.domain.delivery.traffic_tally import TrafficTally, counted_since, tally_of
+from countersign.domain.delivery.traffic_tally import (
+    BURST,
+    NOTHING_KNOWN,
+    Surroundings,
+    TrafficTally,
+    counted_since,
+    tally_of,
+)
 
 FIRST_HOLD: Final = 15 * MINUTE
 LONGEST_HOLD: Final = DAY
@@ -46,6 +55,16 @@ PRIOR: Final = 20
 
 GROWTH: Final = 4
 """Messages by which each conversion raises an allowance. If fewer than one in five codes are entered, the allowance runs out."""
+
+
+LAUNCH: Final = 1_500
+"""Messages to new prefixes together, or to one country, that may wait for their first answers."""
+
+LARGEST_PART: Final = 6
+"""A prefix may have one part in this many of what waits in all new prefixes."""
+
+TIMELY: Final = 0.4
+"""The part of an allowance that people must have had the time to answer before a launch counts as unanswered."""
 
 
 class PumpingMode(StrEnum):
@@ -91,6 +110,9 @@ ALLOWANCES: Final = {
 }
 
 
+WIDE_SCOPES: Final = frozenset({TrafficScope.NEW_PREFIXES, TrafficScope.COUNTRY})
+"""The scopes over which a launch spreads."""
+
 NOTICE_SCOPES: Final = frozenset({TrafficScope.PREFIX, TrafficScope.COUNTRY})
 """The scopes with an allowance for notices. The numbers of one company lie in one range, and may all be told something on one day."""
 
@@ -99,8 +121,8 @@ class PumpingPolicy(msgspec.Struct, frozen=True):
     """The rules of an installation, which apply to every application.
 
     `price` and `prices` (by prefix or country) are micros for a message. `money` and `messages` are budgets for an hour; 0 means no
-    budget. `allowances` are messages in a day that may stay unanswered before conversions allow more. `probes` is the allowance after a
-    hold.
+    budget. `allowances` are messages in a day that may stay unanswered before conversions allow more. `launch` is how many may
+    wait for their first answers where they spread over new prefixes. `probes` is the allowance after a hold.
 
     The conversion rule compares with the destination's own history. `floor` is the conversion that every honest destination reaches,
     `part` the part of its own past conversion that it must reach. It must also have more than `rise` times its usual traffic and
@@ -114,6 +136,7 @@ class PumpingPolicy(msgspec.Struct, frozen=True):
     messages: dict[TrafficScope, int] = {}
     allowances: dict[TrafficScope, int] = msgspec.field(default_factory=ALLOWANCES.copy)
     probes: int = 3
+    launch: int = LAUNCH
     floor: float = 0.25
     part: float = 0.5
     rise: float = 2.0
@@ -136,7 +159,13 @@ class PumpingFinding(msgspec.Struct, frozen=True):
         money = {
             name: f"{value / 1_000_000:,.2f}" for name, value in self.figures.items() if self.rule is PumpingRule.MONEY
         }
-        return _SENTENCES[self.rule].format(**{**self.figures, **money})
+        minutes = self.figures.get("minutes", 0)
+        period = {
+            "period": f"{minutes:.0f} minutes"
+            if minutes < 2 * HOUR // MINUTE
+            else f"{minutes * MINUTE // HOUR:.0f} hours"
+        }
+        return _SENTENCES[self.rule].format(**{**self.figures, **money, **period})
 
 
 class PumpingDecision(msgspec.Struct, frozen=True):
@@ -156,7 +185,7 @@ _SENTENCES: Final = {
     PumpingRule.MESSAGES: "{sent} of {budget} messages were sent in this hour.",
     PumpingRule.ALLOWANCE: "{sent} messages were sent in {hours} hours. {converted} of their codes were entered, which allows {allowance} messages.",
     PumpingRule.CONVERSION: (
-        "{converted} of {old} codes of the last {hours} hours were entered, and at least {expected:.0%} were expected."
+        "{converted} codes of the last {period} were entered. There was time for {old}, and at least {expected:.0%} were expected."
         " {sent} messages were sent where {usual} are usual. The odds against this being chance are {odds:.3g} to 1."
     ),
     PumpingRule.NOTICES: "{sent} notices were sent in 24 hours, where {usual} are usual. {converted} codes were entered, which allows {allowance} notices.",
@@ -179,13 +208,17 @@ def assess(
     now: int,
     *,
     is_notice: bool = False,
+    times: AnswerTimes = USUAL_TIMES,
 ) -> PumpingDecision:
     """Decide whether one more message may be sent at `now`. The first finding against it counts.
 
-    `keys` are the traffic keys of its number, the narrowest first, and `histories` their history. `price` is in micros.
+    `keys` are the traffic keys of its number, the narrowest first, and `histories` their history, with that of FRESH. `price` is in
+    micros. `times` is how long people take to answer there.
     """
+    traffic = Surroundings(times, histories.get(FRESH, TrafficHistory()))
     for key in keys:
-        for finding in findings(key, histories.get(key, TrafficHistory()), price, policy, now, is_notice=is_notice):
+        history = histories.get(key, TrafficHistory())
+        for finding in findings(key, history, price, policy, now, is_notice=is_notice, traffic=traffic, thorough=False):
             if finding.held and not (
                 key.scope is TrafficScope.NEW_PREFIXES and _is_trial(keys, histories, now, is_notice=is_notice)
             ):
@@ -218,8 +251,13 @@ def findings(
     now: int,
     *,
     is_notice: bool = False,
+    traffic: Surroundings = NOTHING_KNOWN,
+    thorough: bool = True,
 ) -> Iterator[PumpingFinding]:
-    """Yield the result of each rule for one more message to a traffic key: a code or, if `is_notice`, a notice."""
+    """Yield the result of each rule for one more message to a traffic key: a code or, if `is_notice`, a notice.
+
+    Unless `thorough`, what needs no look passes without a finding.
+    """
     hold = history.hold
     if hold is not None and now < hold.ends_at:
         minutes = -(-(hold.ends_at - now) // MINUTE)
@@ -227,7 +265,8 @@ def findings(
             key, PumpingRule.HELD, held=True, figures={"minutes": minutes, "times": hold.times}, without_hold=True
         )
         return
-    tally = tally_of(history, now)
+    is_wide = key.scope is TrafficScope.NEW_PREFIXES
+    tally = tally_of(history, now, traffic.times.wide if is_wide else traffic.times.own)
     if is_notice:
         yield from _budgets(key, tally, price, policy, without_hold=True, share=NOTICE_SHARE)
         if key.scope in NOTICE_SCOPES:
@@ -235,9 +274,10 @@ def findings(
         return
     yield from _budgets(key, tally, price, policy, without_hold=now < history.budget_spent_until)
     if key.scope is not TrafficScope.APPLICATION:
-        yield _allowance(key, history, tally, policy, now)
-        yield _conversion(key, tally, policy, HOUR)
-        yield _conversion(key, tally, policy, DAY)
+        yield _allowance(key, history, tally, policy, now, traffic)
+        for span in (BURST, HOUR, DAY):
+            if found := _conversion(key, tally, policy, now, span, thorough=thorough):
+                yield found
 
 
 def next_hold(finding: PumpingFinding, before: Hold | None, now: int) -> Hold:
@@ -299,50 +339,77 @@ def _notices(key: TrafficKey, tally: TrafficTally, policy: PumpingPolicy) -> Pum
 
 
 def _allowance(
-    key: TrafficKey, history: TrafficHistory, tally: TrafficTally, policy: PumpingPolicy, now: int
+    key: TrafficKey,
+    history: TrafficHistory,
+    tally: TrafficTally,
+    policy: PumpingPolicy,
+    now: int,
+    traffic: Surroundings,
 ) -> PumpingFinding:
-    """Check the messages that may stay unanswered: a few, and more for each code that was entered today or usually is."""
+    """Check the messages that may stay unanswered: a few, and more for each code that was entered today or usually is.
+
+    A launch sends more than a few before anybody can have answered. So beyond these few, a message counts as unanswered only as far as
+    people have had the time to answer it. How many may wait for an answer at once is bounded, too.
+    """
     hold, since = history.hold, counted_since(history)
     on_probation = hold is not None and hold.lifted_at is None and now < since + PROBATION
-    if on_probation:
-        allowance = policy.probes + GROWTH * tally.day_converted
-    else:
-        usual = tally.past_converted // max(1, tally.days)
-        allowance = policy.allowances[key.scope] + GROWTH * max(tally.day_converted, usual)
+    carried = GROWTH * max(tally.day_converted, 0 if on_probation else tally.past_converted // max(1, tally.days))
+    few = policy.probes if on_probation else policy.allowances[key.scope]
+    is_over = tally.day + 1 > few + carried
+    at_once = max(few, _at_once(key, policy, traffic, now)) if is_over and not on_probation else few
+    allowance, most = few + carried, at_once + carried
     figures: dict[str, int | float] = {
         "sent": tally.day,
+        "due": int(tally.due),
         "hours": -(-(now - max(now - DAY, min(since, now - 1))) // HOUR),
         "converted": tally.day_converted,
         "allowance": allowance,
+        "most": most,
     }
     # On probation, the codes of the first messages get time to be entered before the key is held again.
-    waits = on_probation and tally.latest + SLOT + CONVERSION_DELAY > now
-    return PumpingFinding(
-        key, PumpingRule.ALLOWANCE, held=tally.day + 1 > allowance, figures=figures, without_hold=waits
-    )
+    waits = on_probation and tally.latest + SLOT + traffic.times.waits > now
+    is_time = at_once == few or tally.due > few * TIMELY + carried
+    held = is_over and (is_time or tally.day + 1 > most)
+    return PumpingFinding(key, PumpingRule.ALLOWANCE, held=held, figures=figures, without_hold=waits)
 
 
-def _conversion(key: TrafficKey, tally: TrafficTally, policy: PumpingPolicy, span: int) -> PumpingFinding:
-    """Check whether so few conversions can be chance, while more messages are sent than usual. `span` is HOUR or DAY.
+def _at_once(key: TrafficKey, policy: PumpingPolicy, traffic: Surroundings, now: int) -> int:
+    """Return how many messages may wait for their first answers.
+
+    A launch spreads over many prefixes. So one of them may have a part of what waits in all that are new, and not more.
+    """
+    if key.scope is TrafficScope.PREFIX:
+        return min(traffic.waiting(now), policy.launch) // LARGEST_PART
+    return policy.launch if key.scope in WIDE_SCOPES else 0
+
+
+def _conversion(
+    key: TrafficKey, tally: TrafficTally, policy: PumpingPolicy, now: int, span: int, *, thorough: bool
+) -> PumpingFinding | None:
+    """Check whether so few conversions can be chance, while more messages are sent than usual, in the last `span` ms.
+
+    Returns None if nothing rises, unless `thorough`: then the figures are wanted all the same.
 
     An outage also loses codes, but does not raise traffic. So both are required, a rise in messages and a fall in conversion. The usual
     traffic is the mean of the days before or, if greater, that of this hour a day ago.
     """
-    mean = tally.past * span // (max(1, tally.days) * DAY)
-    if span == HOUR:
-        sent, old, converted, usual = tally.hour, tally.hour_old, tally.hour_converted, max(mean, tally.yesterday)
-    else:
-        sent, old, converted, usual = tally.day, tally.day_old, tally.day_old_converted, mean
-    # Conversions and unsent messages are counted in the slot of their message. At the edge of a window one of the two may be missing.
-    old = max(0, old)
-    converted = min(converted, old)
-    expected = max(policy.floor, policy.part * tally.past_converted / (tally.past + PRIOR))
-    against = log_odds(converted, old, expected)
+    usual = tally.past * span // (max(1, tally.days) * DAY)
+    if span < DAY:
+        usual = max(usual, tally.yesterday * span // HOUR)
+    sent = tally.sent(span)
     rises = sent > policy.rise * usual + policy.rise_from
+    if not rises and not thorough:
+        return None
+    settled, entered = tally.settled(span)
+    recent = tally.since(now - span)
+    expected = max(policy.floor, policy.part * tally.past_converted / (tally.past + PRIOR))
+    # Conversions and unsent messages are counted in the slot of their message. At the edge of a window one of the two may be missing.
+    settled = max(0, settled)
+    against = log_odds(min(entered, settled), settled, expected, recent)
     figures: dict[str, int | float] = {
-        "converted": converted,
-        "old": old,
-        "hours": span // HOUR,
+        "converted": entered + sum(converted for _, _, converted, _ in recent),
+        "old": int(settled + sum(sent * part for _, sent, _, part in recent)),
+        "minutes": span // MINUTE,
         "expected": expected,
         "sent": sent,
         "usual": usual,
@@ -351,18 +418,3 @@ def _conversion(key: TrafficKey, tally: TrafficTally, policy: PumpingPolicy, spa
     return PumpingFinding(
         key, PumpingRule.CONVERSION, held=rises and against >= -math.log(policy.error), figures=figures
     )
-
-
-def log_odds(converted: int, sent: int, expected: float) -> float:
-    """Return the log odds that `converted` of `sent` codes come from pumping, not from a destination with conversion `expected`.
-
-    It is a mixture of two likelihood ratios, against a tenth and a half of `expected`. For a destination whose codes are entered with
-    probability `expected` or more, its exponential is a supermartingale of mean 1. The probability that it ever reaches 1/p, however
-    often it is looked at, is at most p (Ville 1939; docs/decisions/0035).
-    """
-    missed = sent - converted
-    tenth, half = (
-        converted * math.log(part) + missed * math.log((1 - part * expected) / (1 - expected)) for part in (0.1, 0.5)
-    )
-    most = max(tenth, half)
-    return most + math.log((math.exp(tenth - most) + math.exp(half - most)) / 2)

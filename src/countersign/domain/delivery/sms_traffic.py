@@ -12,11 +12,11 @@ MINUTE: Final = 60_000
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
 
-SLOT: Final = 5 * MINUTE
-"""The width of a count: five minutes of the clock."""
+SLOT: Final = 10_000
+"""The width of a count: ten seconds of the clock, so that it is known how long ago its messages were sent."""
 
-CONVERSION_DELAY: Final = 2 * MINUTE
-"""Most codes that are entered are entered within this time. A message counts as unanswered no sooner."""
+WIDE_SLOT: Final = 5 * MINUTE
+"""The width of a count whose messages have all had the time to be answered."""
 
 RETENTION: Final = 8 * DAY
 """How long counts are kept: a week before the day that is checked."""
@@ -96,6 +96,10 @@ class TrafficKey(msgspec.Struct, frozen=True):
 
     scope: TrafficScope
     name: str
+
+
+FRESH: Final = TrafficKey(TrafficScope.NEW_PREFIXES, NEW_PREFIXES)
+"""The traffic key of all new prefixes together."""
 
 
 class TrafficHistory(msgspec.Struct, frozen=True):

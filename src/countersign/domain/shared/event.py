@@ -39,6 +39,8 @@ class EventKind(StrEnum):
     KEYS_ROTATED = "keys.rotated"
     KEYS_RETIRED = "keys.retired"
     KEYS_RESEALED = "keys.resealed"
+    BACKUP_MADE = "backup.made"
+    DATABASE_RESTORED = "database.restored"
     ACCOUNT_CREATED = "account.created"
     SIGN_IN_ASSESSED = "sign_in.assessed"
     SIGN_IN_COMPLETED = "sign_in.completed"

@@ -108,11 +108,11 @@ async def _undo(
     after = with_primary(revert(before, change.effect, now))
     if not after.active_contacts:
         return ChangeRefusal.LAST_CONTACT
-    rows = await _restore(snapshot, before, after)
+    rows = await restored_rows(snapshot, before, after)
     ended = frozenset((*change.effect.contacts_added, *change.effect.factors_added))
     raised = await raise_epoch(context, snapshot.account, now, session=session.id, ended=ended)
     undone = replace(change, state=ChangeState.UNDONE, ended_at=now)
-    await _finish_undo(
+    await finish_undo(
         context,
         browser,
         after,
@@ -159,11 +159,11 @@ async def lock_account(
             reporter is not None and one.is_foreign_way_in(reporter.id, recovery.told_since(snapshot.account, reporter))
         )
     ]
-    after, undone = _revert_all(before, meant, now)
+    after, undone = revert_all(before, meant, now)
     rows += [changes.update(one) for one in undone]
     events += [change_event(context, EventKind.CHANGE_UNDONE, one, now) for one in undone]
     events.append(Event(now, EventKind.ACCOUNT_LOCKED, context.own.id, account, {**facts, "undone": len(undone)}))
-    rows += await _restore(snapshot, before, after)
+    rows += await restored_rows(snapshot, before, after)
     reporter = next((one for one in after.contacts if reporter is not None and one.id == reporter.id), None)
     first = recovery.first_to_reopen(verdict, reporter, involved, now)
     locked = recovery.lock(
@@ -178,7 +178,7 @@ async def lock_account(
     if stopped:
         locked = recovery.bar(locked, now)
     rows.append(accounts.update(locked))
-    await _finish_undo(context, browser, after, NoticeKind.ACCOUNT_LOCKED, now=now, rows=rows, events=events)
+    await finish_undo(context, browser, after, NoticeKind.ACCOUNT_LOCKED, now=now, rows=rows, events=events)
     return LockedAccount(len(undone), len(meant) - len(undone), bool(first))
 
 
@@ -222,7 +222,7 @@ def _before_undone(context: AccountContext, account: Account, undone: Sequence[A
     return account
 
 
-def _revert_all(
+def revert_all(
     history: AccountSnapshot, applied: Sequence[AccountChange], now: int
 ) -> tuple[AccountSnapshot, list[AccountChange]]:
     """Undo changes one after the other, except those that would leave no contact; return the history, and what was undone."""
@@ -235,7 +235,7 @@ def _revert_all(
     return with_primary(history), undone
 
 
-async def _restore(snapshot: AccountSnapshot, before: AccountSnapshot, after: AccountSnapshot) -> list[Change]:
+async def restored_rows(snapshot: AccountSnapshot, before: AccountSnapshot, after: AccountSnapshot) -> list[Change]:
     """Return the rows in which two histories differ, and delete the identifiers of contacts that end.
 
     A contact becomes an identifier again unless another account has taken it meanwhile. `snapshot` is the account before the undo.
@@ -254,7 +254,7 @@ async def _restore(snapshot: AccountSnapshot, before: AccountSnapshot, after: Ac
     return [*rows, *authenticators.update(moved)]
 
 
-async def _finish_undo(
+async def finish_undo(
     context: AccountContext,
     browser: BrowserContext,
     after: AccountSnapshot,

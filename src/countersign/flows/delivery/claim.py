@@ -23,8 +23,10 @@ from countersign.domain.shared.event import Event
 from countersign.domain.verifications.challenge import Challenge, ChallengeState, accepted_rounds
 from countersign.flows.delivery.compose import ClaimedDelivery
 from countersign.flows.delivery.context import DeliveryContext, provider_key_of
+from countersign.flows.delivery.conversions import record_conversions
 from countersign.flows.delivery.events import delivery_event
-from countersign.flows.delivery.sms_pumping import PumpingResult, check_pumping, is_counted
+from countersign.flows.delivery.pumping_round import PumpingResult
+from countersign.flows.delivery.sms_pumping import check_pumping, is_counted
 from countersign.flows.delivery.suppressions import find_suppressed
 from countersign.providers import BoundsSending
 from countersign.store.engine.database import Append, Row, Rows, Seek, Take, Write
@@ -159,15 +161,24 @@ async def judge(
     if not messages:
         return []
     now = context.now()
-    pumping = await check_pumping(context, [(one.delivery, one.owner) for one in messages], now)
+    pumping = await check_pumping(context, [(one.delivery, one.owner) for one in messages], now, record_conversions)
     if pumping.withheld or pumping.blocks:
         withheld = [one for one in messages if (one.delivery.owner, one.delivery.number) in pumping.withheld]
         await context.claims.run(context.database, _withhold, withheld, pumping, probes, now)
     for country in pumping.withheld_countries:
         context.on_withheld(country)
-    for destination, finding in pumping.withheld_notices.items():
-        if context.stats.is_news(f"notices {destination}", now):
-            _log.warning("notices_withheld", destination=destination, rule=finding.rule, why=finding.sentence)
+    for (application, destination), (delivery, finding) in pumping.withheld_notices.items():
+        if context.stats.is_news(f"notices {application} {destination}", now):
+            _log.warning(
+                "notices_withheld",
+                destination=destination,
+                country=delivery.region.country,
+                application=application,
+                channel=delivery.channel.value,
+                provider=delivery.provider or "",
+                rule=finding.rule,
+                why=finding.sentence,
+            )
     return [one for one in messages if (one.delivery.owner, one.delivery.number) not in pumping.withheld]
 
 

@@ -9,8 +9,9 @@ from typing import Final
 import msgspec
 import structlog
 
+from countersign.domain.delivery.answer_time import HORIZON, LearnedTimes
 from countersign.domain.delivery.delivery import Delivery
-from countersign.domain.delivery.latency import ProviderKey, ProviderStats, merged
+from countersign.domain.delivery.latency import ProviderKey, ProviderStats, bucket, merged
 from countersign.domain.look.theme import Themes
 from countersign.domain.policy import InstallationPolicy
 from countersign.domain.shared.application import Application
@@ -34,6 +35,9 @@ WRITES_PER_READ: Final = 10
 NEWS_INTERVAL: Final = 3_600_000
 """Milliseconds after which the same destination is worth another line of the log."""
 
+MOST_UNRIPE: Final = 20_000
+"""Entries of codes that are kept until their time counts. What is beyond that is not learned from."""
+
 _log = structlog.get_logger("countersign.statistics")
 
 
@@ -46,13 +50,36 @@ class StatsRecorder:
     def __init__(self, on_add: Callable[[ProviderKey, ProviderStats], None] = lambda _key, _stats: None) -> None:
         self._on_add = on_add
         self._new: dict[ProviderKey, ProviderStats] = {}
+        self._unripe: list[tuple[int, ProviderKey, int]] = []
         self._told: dict[str, int] = {}
+        self._times = LearnedTimes({})
         self.known: Mapping[ProviderKey, ProviderStats] = {}
+
+    @property
+    def answer_times(self) -> LearnedTimes:
+        """Return how long people take to enter a code, over all processes."""
+        return self._times
 
     def add(self, key: ProviderKey, stats: ProviderStats) -> None:
         """Add `stats` to what this process has not written yet."""
         self._on_add(key, stats)
         self._keep(key, stats)
+
+    def add_entry(self, key: ProviderKey, sent_at: int, took: int) -> None:
+        """Add the time (ms) that somebody took to enter the code of a message that was sent at `sent_at` (ms).
+
+        It counts once nobody answers any more what was sent when this was. Else, soon after a launch, only the quick ones were known, and
+        everybody else would seem to be late.
+        """
+        if len(self._unripe) < MOST_UNRIPE:
+            self._unripe.append((sent_at, key, took))
+
+    def _ripen(self, now: int) -> None:
+        ripe = [one for one in self._unripe if one[0] < now - HORIZON]
+        if ripe:
+            self._unripe = [one for one in self._unripe if one[0] >= now - HORIZON]
+        for _, key, took in ripe:
+            self._keep(key, ProviderStats(entries={bucket(took): 1}))
 
     def _keep(self, key: ProviderKey, stats: ProviderStats) -> None:
         self._new[key] = merged(self._new.get(key, ProviderStats()), stats)
@@ -73,6 +100,7 @@ class StatsRecorder:
 
         Raises UnavailableError if the database is down. What is new is then kept for the next call.
         """
+        self._ripen(now)
         new, self._new = self._new, {}
         try:
             self.known = await (
@@ -82,6 +110,7 @@ class StatsRecorder:
             for key, stats in new.items():
                 self._keep(key, stats)
             raise
+        self._times = LearnedTimes(self.known)
 
     async def run(self, database: Database, clock: Callable[[], int]) -> None:
         """Write and read until this task is cancelled. `clock()` returns ms since the epoch."""

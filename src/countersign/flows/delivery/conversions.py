@@ -35,12 +35,14 @@ _ENDED: Final = (
 class FinishedDelivery(msgspec.Struct, frozen=True):
     """A message whose challenge has ended.
 
-    `converted` is True if the code was entered, False if not, and None if the outcome is inconclusive (canceled, or not sent).
+    `converted` is True if the code was entered, False if not, and None if the outcome is inconclusive (canceled, or not sent). `took` is
+    the time (ms) from the message until its code was entered, where the message went to a telephone.
     """
 
     delivery: Delivery
     application: str
     converted: bool | None
+    took: int | None = None
 
 
 async def record_conversions(context: DeliveryContext) -> int:
@@ -53,6 +55,8 @@ async def record_conversions(context: DeliveryContext) -> int:
         for one in finished:
             if one.converted is not None:
                 context.stats.add(provider_key_of(one.delivery), ProviderStats(ended=1, converted=int(one.converted)))
+            if one.took is not None:
+                context.stats.add_entry(provider_key_of(one.delivery), one.delivery.created_at, one.took)
         count += len(finished)
         since = max(one.delivery.created_at for one in finished)
         if len(finished) < BATCH:
@@ -78,7 +82,10 @@ async def _record(context: DeliveryContext, now: int, since: int, limit: int) ->
     ]
     await count_conversions(context, approved, now)
     await Write(deliveries.update(settled))
-    return [FinishedDelivery(one, owner.application, _converted(one, owner)) for one, owner in with_owners]
+    return [
+        FinishedDelivery(one, owner.application, _converted(one, owner), _took(one, owner))
+        for one, owner in with_owners
+    ]
 
 
 def _converted(delivery: Delivery, challenge: Challenge) -> bool | None:
@@ -86,3 +93,10 @@ def _converted(delivery: Delivery, challenge: Challenge) -> bool | None:
     if delivery.state not in SENT or challenge.state not in CONCLUSIVE:
         return None
     return challenge.state is ChallengeState.APPROVED and delivery.number == challenge.sends
+
+
+def _took(delivery: Delivery, challenge: Challenge) -> int | None:
+    """Return how long (ms) after this message its code was entered, or None if it was not, or was not asked for by telephone."""
+    if not _converted(delivery, challenge) or challenge.ended_at is None or not is_counted(delivery, challenge):
+        return None
+    return max(0, challenge.ended_at - delivery.created_at)

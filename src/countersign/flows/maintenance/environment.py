@@ -1,4 +1,4 @@
-"""A database belongs to an environment: a process of development never opens one of production, whose test keys it would make."""
+"""A database belongs to an environment and to a key file: a process of development never opens one of production."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from countersign.store.engine.database import ConflictError
 from countersign.store.tables import accounts, applications, metadata
 
 if TYPE_CHECKING:
+    from countersign.keys import Keyring
     from countersign.store.engine.database import Database
 
 DEVELOPMENT: Final = b"development"
@@ -59,6 +60,17 @@ async def adopt_database(database: Database) -> None:
         raise SettingsError(
             "A test has moved the clock of this database ahead, so its rows bear times that have not come. Begin with an empty database."
         )
+
+
+async def claim_keys(database: Database, keyring: Keyring) -> bool:
+    """Write down which keys the database is made with; return False if it was made with others."""
+    known = await database.read(metadata.find, metadata.KEYS)
+    if known is None:
+        try:
+            await database.run(metadata.add, metadata.KEYS, keyring.fingerprint())
+        except ConflictError:  # another process was faster
+            known = await database.read(metadata.find, metadata.KEYS)
+    return known is None or keyring.belongs_to(known)
 
 
 async def _claim(wanted: bytes) -> bytes:

@@ -60,6 +60,29 @@ class RowRenewal:
             values[_OUTCOME] = self._renewed_outcome(bytes(values[_OUTCOME]))
         return tuple(values)
 
+    def open_row(self, table: Table, row: Row) -> int:
+        """Open every sealed value of a row, and return how many it has. Raises SettingsError or UnavailableError for one that cannot be."""
+        if table == CHALLENGES:
+            return self._open_challenge(challenges.from_row(row))
+        opened = 0
+        for sealed in SEALED_OF[table.name]:
+            value = row[position(table, sealed.column)]
+            if value:
+                self._keyring.unseal(bytes(value), _binding(sealed, row))
+                opened += 1
+        if table == ANSWERS:
+            outcome = _decode(bytes(row[_OUTCOME]))
+            if isinstance(outcome, Done | Refused) and outcome.challenge is not None:
+                opened += self._open_challenge(outcome.challenge)
+        return opened
+
+    def _open_challenge(self, challenge: Challenge) -> int:
+        key, terms = self._keyring.named(challenge.terms.sealing_kid), challenge.terms
+        key.unseal(terms.to, challenge.id.encode())
+        if terms.summary:
+            key.unseal(terms.summary, summary_binding(challenge.id))
+        return 1 + bool(terms.summary)
+
     def is_open(self, hash_: bytes) -> bool:
         """Say whether a stored hash is of an index that is still found."""
         place = self._keyring.hashes.position_of(hash_)

@@ -78,7 +78,8 @@ async def read_request_object(
 async def _take(context: AccountContext, label: str, client: Application, claims: Mapping[str, Any]) -> bool:
     """Use a JWT up; return False if its `jti` was used before."""
     key = context.keyring.blind_index(label, client.id, claims["jti"])
-    return await context.database.run(single_use.take, key, (int(claims["exp"]) + 1) * 1_000)
+    issued_at = (int(claims["iat"]) + 1) * 1_000 if "iat" in claims else None
+    return await context.database.run(single_use.take, key, (int(claims["exp"]) + 1) * 1_000, issued_at)
 
 
 def _invalid(params: Mapping[str, str], client: Application, fault: str) -> AuthorizationErrorResponse:

@@ -33,9 +33,14 @@ def is_offered(context: AccountContext, challenge: bytes, device: str) -> bool:
     One that was offered to a browser without a device cookie is answered with whichever cookie that browser has got since.
     """
     content, mac = challenge[:_CONTENT_BYTES], challenge[_CONTENT_BYTES:]
-    if not 0 <= context.now() - int.from_bytes(content[:_TIME_BYTES]) < OFFER_LIFETIME:
+    if not 0 <= context.now() - offered_at(challenge) < OFFER_LIFETIME:
         return False
     return any(context.keyring.is_hash_of(mac, _WHAT, content.hex(), one) for one in (device, ""))
+
+
+def offered_at(challenge: bytes) -> int:
+    """Return when a challenge was offered (ms); it means something only if `is_offered`."""
+    return int.from_bytes(challenge[:_TIME_BYTES])
 
 
 def use_key(context: AccountContext, challenge: bytes) -> bytes:

@@ -50,7 +50,7 @@ from countersign.flows.sign_in.check_up import lead_to_check_up
 from countersign.flows.sign_in.complete import CompletedFlow, complete_flow
 from countersign.flows.sign_in.guess_counters import end_password_pause, forget_guesses
 from countersign.flows.sign_in.network_limit import count_by_network
-from countersign.flows.sign_in.passkey_challenge import OFFER_LIFETIME, is_offered, use_key
+from countersign.flows.sign_in.passkey_challenge import OFFER_LIFETIME, is_offered, offered_at, use_key
 from countersign.flows.sign_in.start_session import start_session
 from countersign.flows.verifications.results import Refused
 from countersign.store.engine.database import Write
@@ -217,7 +217,7 @@ async def sign_in_with_passkey(
     if is_offered(context, challenge, browser.device):
         # It is used up by its first response, right or wrong, as that of a flow is. The same form, sent twice, is no copied passkey.
         until = context.now() + OFFER_LIFETIME
-        if not await context.database.run(single_use.take, use_key(context, challenge), until):
+        if not await context.database.run(single_use.take, use_key(context, challenge), until, offered_at(challenge)):
             return InvalidCredentials()
         browser = msgspec.structs.replace(browser, device=browser.device or context.secret())
     else:

@@ -104,7 +104,7 @@ def migrate(url: str, to: str = "head") -> str:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("BEGIN IMMEDIATE")
         before = _sqlite_schema(connection)
-        script = "" if _is_newer(before) else _rendered("sqlite", before.revision, to)
+        script = "" if _is_newer(before) else render("sqlite", before.revision, to)
         for statement in split_statements(script):
             connection.execute(statement)
         reached = _named(_sqlite_schema(connection).revision)
@@ -141,7 +141,7 @@ def _revisions_after(revision: str, to: str) -> list[RevisionSteps]:
     found: list[RevisionSteps] = []
     for before, each in zip([revision, *missing], missing, strict=False):
         module = _modules()[each]
-        steps = split_steps(_rendered("postgresql", before, each), getattr(module, "in_batches", {}))
+        steps = split_steps(render("postgresql", before, each), getattr(module, "in_batches", {}))
         found.append(RevisionSteps(each, before, steps, _compatible_since(each), hasattr(module, "compatible_since")))
     return found
 
@@ -189,7 +189,7 @@ def _missing(schema: Schema) -> list[str]:
     return [] if _is_newer(schema) else known[known.index(schema.revision) + 1 :]
 
 
-def _rendered(dialect: str, revision: str | None, to: str) -> str:
+def render(dialect: str, revision: str | None, to: str) -> str:
     """Return the SQL that leads from one revision to another; empty if the database is already there, or beyond."""
     missing = _missing(Schema(revision))
     if not missing or (to != "head" and to not in missing):
@@ -235,7 +235,8 @@ def _told(revision: str, fact: bytes | None) -> Schema:
     return Schema(revision, since if told == revision else None)
 
 
-async def _connected(url: str) -> asyncpg.Connection[asyncpg.Record]:
+async def connect_to_migrate(url: str) -> asyncpg.Connection[asyncpg.Record]:
+    """Return a connection whose statements may take long; raises SettingsError or UnavailableError."""
     try:
         hosts = PostgresHosts(url, pooled=True, connect_s=CONNECT_S, command_s=LOCK_S)  # a pooler may stand between
         return (await hosts.connect({"application_name": "countersign migrate"}))[0]
@@ -258,7 +259,7 @@ async def _schema_of(connection: asyncpg.Connection[asyncpg.Record]) -> Schema:
 
 
 async def _postgres_schema(url: str) -> Schema:
-    connection = await _connected(url)
+    connection = await connect_to_migrate(url)
     try:
         async with connection.transaction():
             return await _schema_of(connection)
@@ -267,14 +268,14 @@ async def _postgres_schema(url: str) -> Schema:
 
 
 async def _migrate_postgres(url: str, to: str) -> str:
-    connection = await _connected(url)
+    connection = await connect_to_migrate(url)
     schema = Schema()
     try:
         await wait_for_turn(connection)
         schema = await _schema_of(connection)
         if schema.revision is None:
             async with connection.transaction():
-                await connection.execute(_rendered("postgresql", None, to), timeout=UNBOUNDED_S)
+                await connection.execute(render("postgresql", None, to), timeout=UNBOUNDED_S)
                 reached = _named((await _schema_of(connection)).revision)
                 await save_compatibility(connection, reached, _compatible_since(reached))
         elif not _is_newer(schema):

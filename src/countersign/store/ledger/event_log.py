@@ -60,12 +60,13 @@ def page_hash(writer: str, row: Row, before: bytes, link: Link) -> bytes:
 class Chain:
     """The hash chain of one writer, which ends at `head`.
 
-    `name` returns a new name for each chain; `link` is the keyed hash.
+    `name` returns a new name for each chain; `link` is the keyed hash. `on_durable` is told each head that has become durable.
     """
 
-    def __init__(self, name: Callable[[], str], link: Link) -> None:
+    def __init__(self, name: Callable[[], str], link: Link, on_durable: Callable[[Head], None] | None = None) -> None:
         self._name = name
         self._link = link
+        self._on_durable = on_durable
         self.head = Head(name())
 
     def append(self, head: Head, events: Sequence[Event]) -> tuple[tuple[Change, ...], Head]:
@@ -89,6 +90,8 @@ class Chain:
 
     def advance(self, head: Head) -> None:
         """Continue from `head`, whose transaction is durable."""
+        if self._on_durable is not None and head != self.head:
+            self._on_durable(head)
         self.head = head
 
     def restart(self) -> None:

@@ -89,6 +89,14 @@ async def list_deletions_due(now: int, limit: int) -> list[str]:
     return [row[0] for row in rows]
 
 
+async def list_waiting_deletions(after: str, limit: int) -> list[str]:
+    """Return the ids of accounts that wait to be deleted: at most `limit`, those after the id `after`."""
+    rows = await Sql(
+        "SELECT id FROM accounts WHERE deletion_at IS NOT NULL AND id > $1 ORDER BY id LIMIT $2", (after, limit)
+    )
+    return [row[0] for row in rows]
+
+
 async def lock(account_id: str) -> Account | None:
     """Return an account, locked until the transaction ends, so that changes of one account follow one another."""
     rows = await Take(ACCOUNTS, [(account_id,)])

@@ -38,6 +38,15 @@ async def list_open(account: str, now: int) -> list[AccountChange]:
     return [ROWS.from_row(row) for row in rows]
 
 
+async def list_undoable_accounts(since: int, after: str, limit: int) -> list[str]:
+    """Return the ids of accounts with an applied change that could be undone at `since` (ms): at most `limit`, after the id `after`."""
+    rows = await Sql(
+        "SELECT DISTINCT account FROM changes WHERE state = 'applied' AND until > $1 AND account > $2 ORDER BY account LIMIT $3",
+        (since, after, limit),
+    )
+    return [row[0] for row in rows]
+
+
 async def list_pending_recoveries(blind_index: bytes, now: int) -> list[AccountChange]:
     """Return the delayed recoveries that wait for the owner of a new contact to finish them, newest first."""
     rows = await Sql(

@@ -83,6 +83,11 @@ def newest_revision() -> str:
     return _revisions()[-1][0]
 
 
+def revisions() -> tuple[str, ...]:
+    """Return every revision that this program knows, oldest first."""
+    return tuple(revision for revision, _ in _revisions())
+
+
 @functools.cache
 def oldest_revision() -> str:
     """Return the oldest revision that this program can live with."""

@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from countersign.domain.delivery.answer_time import HORIZON
 from countersign.domain.delivery.sms_pumping import BUDGETS, HOLD_MEMORY, PumpingFinding
 from countersign.domain.delivery.sms_traffic import (
     DAY,
@@ -15,6 +16,7 @@ from countersign.domain.delivery.sms_traffic import (
     RANGE_RETENTION,
     RETENTION,
     SLOT,
+    WIDE_SLOT,
     Hold,
     TrafficHistory,
     TrafficSlot,
@@ -24,6 +26,9 @@ from countersign.store.engine.database import Change, Rows, Sql, Upsert
 from countersign.store.tables.deletion import delete_rows
 from countersign.store.tables.row_mapper import RowMapper
 from countersign.store.tables.schema import BLOCKS, TRAFFIC
+
+WIDEN_AFTER: Final = HORIZON
+"""Age in ms from which the counts of seconds are rolled up into those of five minutes: nobody answers these messages any more."""
 
 ROLL_UP_AFTER: Final = 3 * HOUR
 """Age in ms from which the counts of five minutes are rolled up into those of their hour; nothing is added to them any more."""
@@ -190,28 +195,29 @@ async def lift_blocks(where: str, application: str | None, now: int) -> list[Blo
 
 
 async def roll_up(now: int) -> None:
-    """Roll up the counts of each hour that is long over into one row; what was not rolled up within a day stays as it is."""
-    before = now - ROLL_UP_AFTER
-    before -= before % HOUR
-    span = (before - DAY, before)
-    due = await Sql(f"SELECT 1 FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0 LIMIT 1", span)
-    if not due:
-        return
-    await _add(
-        [("", "", LOCK)], {("", "", LOCK): TrafficSlot(LOCK)}
-    )  # two transactions that roll up at once would count twice
-    await Sql(
-        f"INSERT INTO traffic ({TRAFFIC.names})"
-        f" SELECT application, place, at - at % {HOUR}, CAST(sum(sent) AS bigint), CAST(sum(spent) AS bigint),"
-        " CAST(sum(converted) AS bigint), CAST(sum(notices) AS bigint)"
-        f" FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0"
-        f" GROUP BY application, place, at - at % {HOUR}"
-        " ON CONFLICT (application, place, at) DO UPDATE SET sent = traffic.sent + excluded.sent,"
-        " spent = traffic.spent + excluded.spent, converted = traffic.converted + excluded.converted,"
-        " notices = traffic.notices + excluded.notices",
-        span,
-    )
-    await Sql(f"DELETE FROM traffic WHERE at >= $1 AND at < $2 AND at % {HOUR} <> 0", span)
+    """Roll up the counts of each five minutes, and of each hour, that are long over; what was not within a day stays as it is."""
+    for width, after in ((WIDE_SLOT, WIDEN_AFTER), (HOUR, ROLL_UP_AFTER)):
+        before = now - after
+        before -= before % width
+        span = (before - DAY, before)
+        due = await Sql(f"SELECT 1 FROM traffic WHERE at >= $1 AND at < $2 AND at % {width} <> 0 LIMIT 1", span)
+        if not due:
+            continue
+        await _add(
+            [("", "", LOCK)], {("", "", LOCK): TrafficSlot(LOCK)}
+        )  # two transactions that roll up at once would count twice
+        await Sql(
+            f"INSERT INTO traffic ({TRAFFIC.names})"
+            f" SELECT application, place, at - at % {width}, CAST(sum(sent) AS bigint), CAST(sum(spent) AS bigint),"
+            " CAST(sum(converted) AS bigint), CAST(sum(notices) AS bigint)"
+            f" FROM traffic WHERE at >= $1 AND at < $2 AND at % {width} <> 0"
+            f" GROUP BY application, place, at - at % {width}"
+            " ON CONFLICT (application, place, at) DO UPDATE SET sent = traffic.sent + excluded.sent,"
+            " spent = traffic.spent + excluded.spent, converted = traffic.converted + excluded.converted,"
+            " notices = traffic.notices + excluded.notices",
+            span,
+        )
+        await Sql(f"DELETE FROM traffic WHERE at >= $1 AND at < $2 AND at % {width} <> 0", span)
 
 
 async def delete_old_counts(now: int, limit: int) -> int:

@@ -24,9 +24,7 @@ def upgrade() -> None:
         binary("hash"),
         key=("number",),
     )
-    create_table(
-        "event_positions", text("writer"), integer("seq"), integer("sealed"), key=("writer",), often_updated=True
-    )
+    create_table("event_positions", text("writer"), integer("seq"), integer("sealed"), key=("writer",))
     create_table(
         "event_seals",
         integer("number"),

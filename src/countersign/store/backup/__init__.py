@@ -1,0 +1,1 @@
+"""Backups of a database that is being served, and their restoration."""
