@@ -14,6 +14,7 @@ import structlog
 from countersign.domain.delivery.delivery import LEASE
 from countersign.domain.delivery.fair_share import DueQueue
 from countersign.domain.shared.contact import Channel
+from countersign.domain.shared.month import LogRetention
 from countersign.errors import CountersignError, UnavailableError
 from countersign.flows.accounts.context import AccountContext
 from countersign.flows.accounts.gathered_notices import send_gathered
@@ -27,7 +28,9 @@ from countersign.flows.delivery.send import SendResult, record_results, release_
 from countersign.flows.delivery.stranded import rescue_stranded
 from countersign.flows.maintenance.audit import write_checkpoint
 from countersign.flows.maintenance.chores import Chores
+from countersign.flows.maintenance.drop_months import drop_months
 from countersign.flows.maintenance.housekeeper import give_up_lease, take_lease
+from countersign.flows.maintenance.order_events import order_events
 from countersign.flows.maintenance.sweep import sweep
 
 SLOTS: Final = MOST_OF_ONE
@@ -63,8 +66,10 @@ class Worker:
         retention_days: int,
         grace: float = GRACE,
         accounts: AccountContext | None = None,
+        log_retention: LogRetention | None = None,
     ) -> None:
         self._delivery = delivery
+        self._log_retention = log_retention or LogRetention()
         self._accounts = accounts
         self._retention_days = retention_days
         self._grace = min(GRACE, grace / 2)  # the other half is for recording, releasing and closing
@@ -309,6 +314,10 @@ class Worker:
             await chores.run("reminders", send_reminders(accounts))
             await chores.run("gathered_notices", send_gathered(accounts))
             await chores.run("erasures", erase_due(accounts))
+        # Each month is sealed before its checkpoint is signed, which names the seal.
+        keeping = (core.database, self._delivery.records, core.keyring)
+        await chores.run("log_order", order_events(*keeping, core.now()))
+        await chores.run("log_retention", drop_months(*keeping, self._log_retention, core.now()))
         if checkpoint:
             await chores.run("checkpoint", write_checkpoint(core, self._checkpointed))
 

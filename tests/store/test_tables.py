@@ -35,6 +35,9 @@ MAPPERS: dict[str, RowMapper[Any]] = {
 WITHOUT_STRUCT = {
     "answers",  # its key is not part of the struct
     "checkpoints",  # one signed text
+    "event_positions",  # made and read beside segments
+    "event_seals",  # one signed text
+    "event_segments",  # its ranges are JSON that is hashed as it stands
     "events",  # a page is made and read as a whole
     "facts",  # a name and a value
     "grants",  # one sealed value

@@ -21,6 +21,7 @@ _DIGITS: Final = 16
 _SECTIONS: Final[Mapping[str, Callable[[Settings], Any]]] = {
     "public_url": lambda settings: (settings.public_url, settings.site, settings.host),
     "retention_days": lambda settings: settings.retention_days,
+    "events": lambda settings: settings.events,
     "purposes": lambda settings: settings.purposes,
     "limits": lambda settings: settings.limits,
     "routes": lambda settings: (settings.routes, settings.detours),

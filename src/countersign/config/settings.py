@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from countersign.config.accounts import AccountSettings
+from countersign.config.events import EventSettings
 from countersign.config.fraud import FraudSettings
 from countersign.config.limits import LimitSettings
 from countersign.config.observability import LogSettings, MetricsSettings
@@ -365,6 +366,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     bounces: Annotated[MailboxSettings | None, Group("bounces.imap_")] = None
     messages: Annotated[MessageSettings, Group("messages.")]
     theme: Annotated[ThemeSettings, Group("theme.")]
+    events: Annotated[EventSettings, Group("events.")]
     metrics: Annotated[MetricsSettings, Group("metrics.")]
     log: Annotated[LogSettings, Group("log.")]
 

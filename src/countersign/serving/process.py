@@ -136,6 +136,8 @@ async def open_process(settings: Settings, templates: CustomTemplates | None = N
     worker = (
         None
         if settings.no_worker
-        else Worker(runtime.delivery, settings.retention_days, settings.grace, runtime.accounts)
+        else Worker(
+            runtime.delivery, settings.retention_days, settings.grace, runtime.accounts, settings.events.retention
+        )
     )
     return ProcessLifespan(runtime, worker)

@@ -14,7 +14,8 @@ from tests.flows.place import Place, place_at, query
 from countersign.domain.shared.application import ApplicationDraft, ApplicationMode
 from countersign.domain.verifications.challenge import Action
 from countersign.flows.maintenance.applications import add_application
-from countersign.flows.maintenance.audit import AuditReport, verify_events, write_checkpoint
+from countersign.flows.maintenance.audit import verify_events, write_checkpoint
+from countersign.flows.maintenance.audit_report import AuditReport
 from countersign.keys import DerivedKey, rotate_file
 from countersign.store.ledger.event_log import Chain, Log
 from countersign.store.tables.events import list_heads

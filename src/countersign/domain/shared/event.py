@@ -65,6 +65,9 @@ class EventKind(StrEnum):
     DELETION_CANCELED = "deletion.canceled"
     ADDRESS_SUPPRESSED = "address.suppressed"
     ADDRESS_LIFTED = "address.lifted"
+    MONTH_SEALED = "month.sealed"
+    MONTH_DROPPED = "month.dropped"
+    EXPORT_CONFIRMED = "export.confirmed"
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True):
@@ -80,11 +83,22 @@ class Event(msgspec.Struct, frozen=True, array_like=True):
     facts: dict[str, str | int] = {}
 
 
+class StoredEvent(msgspec.Struct, frozen=True, array_like=True):
+    """An event as it is stored. Its kind may be one that only a newer release knows."""
+
+    at: int
+    kind: str
+    application: str
+    owner: str
+    facts: dict[str, str | int] = {}
+
+
 FIRST_HASH: Final = b"\x00" * 32
 """The predecessor hash of the first page of a writer."""
 
 _encode: Final = msgspec.json.Encoder(order="deterministic").encode
 _decode: Final = msgspec.json.Decoder(list[Event]).decode
+_decode_stored: Final = msgspec.json.Decoder(list[StoredEvent]).decode
 
 
 def encode_page(events: Sequence[Event]) -> str:
@@ -95,6 +109,11 @@ def encode_page(events: Sequence[Event]) -> str:
 def decode_page(page: str) -> list[Event]:
     """Return the events of a page."""
     return _decode(page)
+
+
+def decode_stored(page: str) -> list[StoredEvent]:
+    """Return the events of a page, of kinds too that this release does not know."""
+    return _decode_stored(page)
 
 
 def hash_input(before: bytes, writer: str, seq: int, at: int, count: int, page: str) -> bytes:

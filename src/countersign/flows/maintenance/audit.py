@@ -6,12 +6,11 @@ What each measure detects:
 - The sealed head of a writer detects a chain that was cut at its end.
 - A later checkpoint detects a writer that was removed entirely, and a head that was set back together with its chain.
 - A checkpoint that was stored elsewhere (`countersign events verify --checkpoint FILE`) detects that checkpoints were removed.
+- A signed drop, and nothing else, lets a chain begin later than at its first page: after the pages of the months that were dropped.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,11 +18,15 @@ import msgspec
 
 from countersign.domain.shared.event import FIRST_HASH
 from countersign.errors import UnavailableError
+from countersign.flows.maintenance.audit_order import SealedLog, judge_order, judge_seals
+from countersign.flows.maintenance.audit_report import AuditFinding, AuditReport
+from countersign.flows.maintenance.seal_record import hash_text, read_record, record_digest
 from countersign.keys import Keyring
 from countersign.store.engine.database import ConflictError, Database, Row
 from countersign.store.ledger import event_log
 from countersign.store.ledger.event_log import Link
-from countersign.store.tables import applications, checkpoints, events
+from countersign.store.tables import applications, checkpoints, event_seals, events
+from countersign.store.tables.event_seals import SealRow
 from countersign.store.tables.events import Head
 
 if TYPE_CHECKING:
@@ -33,31 +36,25 @@ if TYPE_CHECKING:
 _CHECKPOINT_TRIES: Final = 10
 
 
-class AuditFinding(msgspec.Struct, frozen=True):
-    """A difference from what was written: in which chain, from which page on, and what."""
+class Checkpoint(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The claims of a checkpoint: the digest of the previous one, and the heads of the chains that have grown since.
 
-    writer: str
-    seq: int
-    what: str
-
-
-class AuditReport(msgspec.Struct, frozen=True):
-    """The result of a verification. Store `last_checkpoint` elsewhere for the next one."""
-
-    entries: int
-    writers: int
-    checkpoints: int
-    findings: tuple[AuditFinding, ...]
-    last_checkpoint: str
-
-
-class Checkpoint(msgspec.Struct, frozen=True):
-    """The claims of a checkpoint: the digest of the previous one, and the heads of the chains that have grown since."""
+    `seal` is the newest seal record, by its number and digest.
+    """
 
     number: int
     at: int
     before: str
     heads: dict[str, tuple[int, str]]
+    seal: tuple[int, str] | None = None
+
+
+class _Promises(msgspec.Struct, frozen=True):
+    """What checkpoints say: the hashes of pages by writer and page, and the digests of seal records by number."""
+
+    pages: dict[str, dict[int, str]] = {}
+    seals: dict[int, str] = {}
+    kept: Checkpoint | None = None
 
 
 async def write_checkpoint(core: CoreContext, known: dict[str, int]) -> str | None:
@@ -70,13 +67,14 @@ async def write_checkpoint(core: CoreContext, known: dict[str, int]) -> str | No
 
 async def sign_checkpoint(database: Database, keyring: Keyring, at: int, known: dict[str, int]) -> str | None:
     """Do what `write_checkpoint` does at `at` (ms)."""
-    last, heads = await database.read(_read_ends)
+    last, heads, newest_seal = await database.read(_read_ends)
     number, signed = last or (0, "")
     moved = [head for head, _ in heads if known.get(head.writer) != head.seq]
     if not moved:
         return None
-    ends = {head.writer: (head.seq, _text(head.hash)) for head in moved}
-    checkpoint = Checkpoint(number + 1, at, checkpoint_digest(signed) if signed else "", ends)
+    ends = {head.writer: (head.seq, hash_text(head.hash)) for head in moved}
+    before = checkpoint_digest(signed) if signed else ""
+    checkpoint = Checkpoint(number + 1, at, before, ends, _seal_to_name(keyring, newest_seal, signed))
     signed = keyring.primary.sign(msgspec.to_builtins(checkpoint))
     try:
         await database.run(checkpoints.add, number + 1, at, signed)
@@ -106,30 +104,88 @@ async def hold_log(database: Database, keyring: Keyring, at: int) -> None:
 
 def checkpoint_digest(signed: str) -> str:
     """Return the digest by which a checkpoint names its predecessor: SHA-256 in base64url."""
-    return _text(hashlib.sha256(signed.encode()).digest())
+    return record_digest(signed)
 
 
-async def _read_ends() -> tuple[tuple[int, str] | None, list[tuple[Head, bytes]]]:
+async def _read_ends() -> tuple[tuple[int, str] | None, list[tuple[Head, bytes]], SealRow | None]:
     last = await checkpoints.find_last()
     heads = await events.list_heads()
-    return last, heads
+    return last, heads, await event_seals.find_last()
+
+
+def _seal_to_name(keyring: Keyring, newest: SealRow | None, last_checkpoint: str) -> tuple[int, str] | None:
+    """Return the seal record that the next checkpoint names: the newest, unless a retired key signed it; then the one named before.
+
+    Otherwise we would vouch for what somebody made with a key that leaked.
+    """
+    if newest is not None:
+        claims, is_live = keyring.verified_checkpoint(newest.signed)
+        if is_live and read_record(claims) is not None:
+            return newest.number, record_digest(newest.signed)
+    return newest_named_seal(keyring, last_checkpoint) if last_checkpoint else None
+
+
+def newest_named_seal(keyring: Keyring, signed: str) -> tuple[int, str] | None:
+    """Return the number and the digest of the seal record that a checkpoint names, or None."""
+    checkpoint = _read(keyring.verified_checkpoint(signed)[0])
+    return None if checkpoint is None else checkpoint.seal
 
 
 async def _verify(keyring: Keyring, kept: str | None) -> AuditReport:
     findings: list[AuditFinding] = []
     stored = await checkpoints.list_all()
-    promised = _promises(keyring, stored, kept, findings)
+    promises = _promises(keyring, stored, kept, findings)
+    sealed = await judge_seals(keyring, promises.seals, findings)
+    promised = _still_there(promises.pages, sealed, findings)
     heads = {head.writer: (head, mac) for head, mac in (await events.list_heads())}
     seen = await events.list_writers()
     entries = 0
-    writers = sorted({*heads, *seen, *promised})
+    writers = sorted({*heads, *seen, *promised, *sealed.starts})
     for writer in writers:
-        entries += await _walk(keyring, writer, heads.get(writer), promised.get(writer, {}), findings)
+        start = sealed.starts.get(writer, (0, FIRST_HASH))
+        entries += await _walk(keyring, writer, heads.get(writer), promised.get(writer, {}), start, findings)
+    await judge_order(keyring, sealed, {writer: head.seq for writer, (head, _) in heads.items()}, findings)
     if not writers and (await applications.count_all()):
         findings.append(
             AuditFinding("", 0, "the log is empty, though it must tell of the applications that were added")
         )
-    return AuditReport(entries, len(writers), len(stored), tuple(findings), stored[-1][1] if stored else "")
+    return AuditReport(
+        entries,
+        len(writers),
+        len(stored),
+        tuple(findings),
+        stored[-1][1] if stored else "",
+        sealed_until=sealed.sealed_until,
+        dropped_until=sealed.dropped_until,
+        remarks=_remarks(promises.kept, sealed),
+    )
+
+
+def _still_there(
+    pages: dict[str, dict[int, str]], sealed: SealedLog, findings: list[AuditFinding]
+) -> dict[str, dict[int, str]]:
+    """Return what checkpoints and seals promise of pages that were not dropped; of dropped ones, the last of each chain can be compared."""
+    promised: dict[str, dict[int, str]] = {}
+    for source in (pages, sealed.promised):
+        for writer, hashes in source.items():
+            start, start_hash = sealed.starts.get(writer, (0, FIRST_HASH))
+            if hashes.get(start, hash_text(start_hash)) != hash_text(start_hash):
+                what = "the page before the dropped ones end is not the one that a checkpoint signed"
+                findings.append(AuditFinding(writer, start, what))
+            promised.setdefault(writer, {}).update({seq: one for seq, one in hashes.items() if seq > start})
+    return promised
+
+
+def _remarks(kept: Checkpoint | None, sealed: SealedLog) -> tuple[str, ...]:
+    if kept is None or not kept.heads or not sealed.dropped_until:
+        return ()
+    if any(seq > sealed.starts.get(writer, (0, b""))[0] for writer, (seq, _) in kept.heads.items()):
+        return ()
+    remark = (
+        f"Checkpoint {kept.number}, which was kept, is older than the cut: all events that it covers were dropped with the months up to"
+        f" {sealed.dropped_until}. It says nothing about the events that are left. Keep a newer one."
+    )
+    return (remark,)
 
 
 async def _walk(
@@ -137,10 +193,15 @@ async def _walk(
     writer: str,
     head: tuple[Head, bytes] | None,
     promised: dict[int, str],
+    start: tuple[int, bytes],
     findings: list[AuditFinding],
 ) -> int:
-    """Follow one chain from its start, and return the number of its events. Only the first break is reported, as the rest depends on it."""
-    seq, before, broken, entries = 0, FIRST_HASH, False, 0
+    """Follow one chain from its start, and return the number of its events. Only the first break is reported, as the rest depends on it.
+
+    `start` is the last page that was dropped, and its hash; (0, FIRST_HASH) for a chain that is whole.
+    """
+    seq, before = start
+    broken, entries = False, 0
     index = keyring.hashes.positions().start
     unpinned = 0
     unmet = dict(promised)
@@ -159,7 +220,7 @@ async def _walk(
                 broken = True
             seq, before, entries = row[0], hash_, entries + row[2]
             promise = unmet.pop(seq, None)
-            if promise is not None and promise != _text(before):
+            if promise is not None and promise != hash_text(before):
                 findings.append(AuditFinding(writer, seq, "the page is not the one that a checkpoint signed"))
     if unmet:
         findings.append(
@@ -210,9 +271,9 @@ def _link_of(keyring: Keyring, place: int) -> Link:
 
 def _promises(
     keyring: Keyring, stored: list[tuple[int, str]], kept: str | None, findings: list[AuditFinding]
-) -> dict[str, dict[int, str]]:
-    """Return the page hashes that checkpoints signed, by writer and page. Invalid checkpoints are added to `findings`."""
-    promised: dict[str, dict[int, str]] = {}
+) -> _Promises:
+    """Return what checkpoints signed. Invalid checkpoints are added to `findings`."""
+    promises = _Promises({}, {})
     before, count, is_live = "", 0, True
     for number, signed in stored:
         count += 1
@@ -225,7 +286,7 @@ def _promises(
         elif checkpoint.before != before:
             findings.append(AuditFinding("", number, f"checkpoint {number} does not follow the one before it"))
         if checkpoint is not None:
-            _add(promised, checkpoint)
+            _add(promises, checkpoint)
         before, count = checkpoint_digest(signed), number
     if stored and not is_live:
         # What retired keys signed counts because a later checkpoint names it; nothing names the last one.
@@ -236,19 +297,22 @@ def _promises(
         if checkpoint is None:
             findings.append(AuditFinding("", 0, "the checkpoint that was kept is not one that these keys signed"))
         else:
-            _add(promised, checkpoint)
+            _add(promises, checkpoint)
+            promises = msgspec.structs.replace(promises, kept=checkpoint)
             if (checkpoint.number, kept.strip()) not in stored:
                 findings.append(
                     AuditFinding(
                         "", checkpoint.number, f"checkpoint {checkpoint.number}, which was kept, is not in the log"
                     )
                 )
-    return promised
+    return promises
 
 
-def _add(promised: dict[str, dict[int, str]], checkpoint: Checkpoint) -> None:
+def _add(promises: _Promises, checkpoint: Checkpoint) -> None:
     for writer, (seq, hash_) in checkpoint.heads.items():
-        promised.setdefault(writer, {})[seq] = hash_
+        promises.pages.setdefault(writer, {})[seq] = hash_
+    if checkpoint.seal is not None:
+        promises.seals[checkpoint.seal[0]] = checkpoint.seal[1]
 
 
 def _read(claims: dict[str, Any] | None) -> Checkpoint | None:
@@ -258,7 +322,3 @@ def _read(claims: dict[str, Any] | None) -> Checkpoint | None:
         return msgspec.convert(claims, Checkpoint)
     except msgspec.ValidationError:
         return None
-
-
-def _text(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, cast
 import msgspec
 
 from countersign.errors import CountersignError, SettingsError
-from countersign.flows.maintenance.audit import AuditFinding, verify_events
+from countersign.flows.maintenance.audit import verify_events
+from countersign.flows.maintenance.audit_report import AuditFinding
 from countersign.flows.maintenance.renewal import RowRenewal
 from countersign.store.tables import protected_columns
 from countersign.store.tables.protected_columns import PROTECTED_TABLES

@@ -26,8 +26,8 @@ from countersign.store.engine.database import (
     Upsert,
     Write,
 )
+from countersign.store.tables.event_schema import EVENTS, WRITERS
 from countersign.store.tables.events import Head
-from countersign.store.tables.schema import EVENTS, WRITERS
 
 Link: TypeAlias = Callable[[bytes], bytes]
 """A keyed hash (32 bytes). Somebody who can only write to the database cannot compute it."""

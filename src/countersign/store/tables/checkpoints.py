@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from countersign.store.engine.database import Insert, Sql, Write
-from countersign.store.tables.schema import CHECKPOINTS
+from countersign.store.tables.event_schema import CHECKPOINTS
 
 
 async def find_last() -> tuple[int, str] | None:

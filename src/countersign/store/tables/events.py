@@ -7,10 +7,11 @@ from typing import Final
 
 import msgspec
 
-from countersign.domain.shared.event import FIRST_HASH, Event, decode_page
+from countersign.domain.shared.event import FIRST_HASH, Event, EventKind, decode_page, decode_stored
 from countersign.store.engine.database import Rows, Sql
 
 _PAGES_AT_ONCE: Final = 500
+_KNOWN_KINDS: Final = frozenset(kind.value for kind in EventKind)
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -46,14 +47,26 @@ async def list_of_owner(owner: str, since: int) -> list[Event]:
     rows = await Sql(
         "SELECT page FROM events WHERE at >= $1 AND page LIKE $2 ORDER BY at, writer, seq", (since, f"%{owner}%")
     )
-    found: list[Event] = []
-    for (page,) in rows:
-        with contextlib.suppress(msgspec.MsgspecError):  # a newer release may know more kinds of events
-            found += [event for event in decode_page(page) if event.owner == owner]
-    return found
+    return [event for event in _known_events(rows) if event.owner == owner]
 
 
 async def list_between(start: int, end: int) -> list[Event]:
     """Return the events of all pages that were written at or after `start` and before `end` (ms), oldest first."""
     rows = await Sql("SELECT page FROM events WHERE at >= $1 AND at < $2 ORDER BY at, writer, seq", (start, end))
-    return [event for (page,) in rows for event in decode_page(page)]
+    return _known_events(rows)
+
+
+def _known_events(pages: Rows) -> list[Event]:
+    """Return the events of pages, without those of kinds that only a newer release knows, and without pages that were damaged."""
+    found: list[Event] = []
+    for (page,) in pages:
+        with contextlib.suppress(msgspec.MsgspecError):
+            found += decode_page(page)
+            continue
+        with contextlib.suppress(msgspec.MsgspecError):
+            found += [
+                Event(one.at, EventKind(one.kind), one.application, one.owner, one.facts)
+                for one in decode_stored(page)
+                if one.kind in _KNOWN_KINDS
+            ]
+    return found

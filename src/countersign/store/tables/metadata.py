@@ -32,6 +32,9 @@ COMPATIBLE_SINCE: Final = "compatible_since"
 SETTINGS: Final = "settings"
 """Digests of the settings of the program that started last; see `config.agreement`."""
 
+EVENTS_EXPORTED: Final = "events_exported"
+"""Up to where an export of the event log is kept elsewhere, as JSON; see `flows.maintenance.drop_months`."""
+
 _OPTIONAL: Final = "\noptional: Final = True\n"
 """What stands in a revision that programs of its own release can do without, such as one that only adds an index."""
 

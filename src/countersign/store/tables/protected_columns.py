@@ -11,6 +11,7 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from countersign.store.engine.database import Change, Insert, Row, Rows, Sql, Table, Take, Update, Write
+from countersign.store.tables.event_schema import EVENT_SEGMENTS, EVENTS, WRITERS
 from countersign.store.tables.schema import (
     ACCOUNTS,
     ACTIVITY,
@@ -21,7 +22,6 @@ from countersign.store.tables.schema import (
     CONTACTS,
     CREDENTIALS,
     DEVICES,
-    EVENTS,
     FACTORS,
     FACTS,
     GRANTS,
@@ -35,7 +35,6 @@ from countersign.store.tables.schema import (
     SUPPRESSIONS,
     TOKENS,
     VISITS,
-    WRITERS,
 )
 
 Column: TypeAlias = tuple[Table, str]
@@ -114,7 +113,13 @@ HASHED_COLUMNS: Final = (
     HashedColumn(SUPPRESSIONS, "key"),
 )
 
-OTHER_BYTES: Final[tuple[Column, ...]] = ((EVENTS, "hash"), (WRITERS, "hash"), (WRITERS, "mac"), (FACTS, "value"))
+OTHER_BYTES: Final[tuple[Column, ...]] = (
+    (EVENTS, "hash"),
+    (EVENT_SEGMENTS, "hash"),
+    (WRITERS, "hash"),
+    (WRITERS, "mac"),
+    (FACTS, "value"),
+)
 """Columns of bytes that no key change rewrites. Pages of the event log stay as they were linked, and a checkpoint holds them."""
 
 CONTACT_TABLES: Final = frozenset({IDENTIFIERS.name, CONTACTS.name, CHANGES.name})

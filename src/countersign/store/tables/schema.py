@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from countersign.store.engine.database import Table
+from countersign.store.tables.event_schema import EVENT_TABLES
 
 CHALLENGES: Final = Table(
     "challenges",
@@ -147,21 +148,6 @@ ANSWERS: Final = Table(
     moving=(("request", "bytes"), ("outcome", "bytes"), ("expires_at", "int")),
 )
 """Answers to idempotent requests, by application and the keyed hash of the idempotency key."""
-
-EVENTS: Final = Table(
-    "events",
-    key=(("writer", "text"), ("seq", "int")),
-    fixed=(("at", "int"), ("count", "int"), ("page", "text"), ("hash", "bytes")),
-)
-"""Pages of the event log, one for each transaction: `page` is the JSON of all its events, `count` their number."""
-
-WRITERS: Final = Table(
-    "writers", key=(("writer", "text"),), moving=(("seq", "int"), ("hash", "bytes"), ("mac", "bytes"))
-)
-"""Where the hash chain of each writer of the event log ends."""
-
-CHECKPOINTS: Final = Table("checkpoints", key=(("number", "int"),), fixed=(("at", "int"), ("signed", "text")))
-"""Signed checkpoints of the event log."""
 
 APPLICATIONS: Final = Table(
     "applications",
@@ -394,9 +380,7 @@ ALL_TABLES: Final = (
     LIMITS,
     STANDINGS,
     ANSWERS,
-    EVENTS,
-    WRITERS,
-    CHECKPOINTS,
+    *EVENT_TABLES,
     APPLICATIONS,
     FACTS,
     ACCOUNTS,
