@@ -103,6 +103,7 @@ _DEVICE: Final = "Device"
 _EMAIL: Final = "Email"
 _APPLICATION: Final = "Application"
 _PROVIDER: Final = "Provider"
+_DATABASE: Final = "Database"
 ENTITY_TYPES: Final = {_DEVICE: 1, _EMAIL: 6}
 """The types of entities that the schema has; every other one is 99."""
 
@@ -161,6 +162,8 @@ MAPPINGS: Final[dict[EventKind, OcsfMapping]] = {
     EventKind.MONTH_SEALED: OcsfMapping(EVENT_LOG, 5),
     EventKind.MONTH_DROPPED: OcsfMapping(EVENT_LOG, 2, severity=LOW),
     EventKind.EXPORT_CONFIRMED: OcsfMapping(EVENT_LOG, 3),
+    EventKind.BACKUP_MADE: OcsfMapping(ENTITY, OTHER, named="Backup", entity=_DATABASE),
+    EventKind.DATABASE_RESTORED: OcsfMapping(ENTITY, OTHER, severity=MEDIUM, named="Restore", entity=_DATABASE),
 }
 
 CHANGES: Final[dict[str, int]] = {
