@@ -140,7 +140,7 @@ def test_a_killed_backup_leaves_no_file_under_its_name(each_url: str, tmp_path: 
             running.wait(WITHIN)
             assert not list(folder.glob("countersign-*"))
             left = list(folder.iterdir())
-            assert len(left) == (1 if sent is signal.SIGKILL else 0), "what was killed a day ago is removed"
+            assert bool(left) is (sent is signal.SIGKILL), "what was killed a day ago is removed"
             for path in left:
                 os.utime(path, (0, 0))
         assert installation.program.run("backup", "backups").returncode == 0
