@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import json
@@ -11,8 +12,10 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
+from countersign.flows.maintenance.export_events import Cursor
 from countersign.flows.maintenance.ocsf import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -55,6 +58,16 @@ def test_a_cursor_that_is_none_is_misuse(run: Run) -> None:
     assert "no cursor" in ended.stderr
 
 
+def test_a_cursor_beyond_what_a_database_can_count_is_misuse(run: Run) -> None:
+    """Somebody may have made it up."""
+    run("apps", "add", "shop")
+    for word in ("export", "confirm"):
+        made_up = str(Cursor((1 << 64) - 1, 0, bytes(8)))
+        ended = run("events", word, *(["--after"] if word == "export" else []), made_up)
+        assert ended.exit_code == 2, ended.output
+        assert "no cursor" in ended.stderr
+
+
 def test_a_page_that_is_missing_ends_an_export_with_one(run: Run, tmp_path: Any) -> None:
     """O4."""
     import sqlite3
@@ -85,6 +98,42 @@ def test_an_export_is_confirmed_once(run: Run) -> None:
 def test_months_that_were_sealed_are_listed(run: Run) -> None:
     run("apps", "add", "shop")
     assert json.loads(run("events", "months", "--json").stdout) == []
+
+
+@contextlib.contextmanager
+def reader_of(url: str) -> Iterator[str]:
+    """Give the address of a database for a user who may only read."""
+
+    async def carry_out(*statements: str) -> None:
+        connection = await asyncpg.connect(url)
+        for statement in statements:
+            await connection.execute(statement)
+        await connection.close()
+
+    asyncio.run(carry_out("CREATE ROLE archive LOGIN", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO archive"))
+    yield url.replace("tester@", "archive@")
+    asyncio.run(carry_out("DROP OWNED BY archive", "DROP ROLE archive"))
+
+
+@pytest.mark.postgres
+def test_a_user_who_may_only_read_exports_and_verifies_and_is_told_the_rest(run: Run, postgres_url: str) -> None:
+    """O4: an archive needs no more than SELECT, for all that a worker has put in order."""
+    run("apps", "add", "shop", DATABASE_URL=postgres_url)
+    cursor = lines(run("events", "export", DATABASE_URL=postgres_url).stdout)[-1]["cursor"]
+    run("keys", "rotate", DATABASE_URL=postgres_url)
+    with reader_of(postgres_url) as url:
+        exported = run("events", "export", DATABASE_URL=url)
+        assert exported.exit_code == 0, exported.output
+        assert [one["kind"] for one in lines(exported.stdout)] == ["application.added"]
+        assert "takes no writes" in exported.stderr
+        assert run("events", "export", "--after", cursor, DATABASE_URL=url).stdout == ""
+        assert json.loads(run("events", "verify", "--json", DATABASE_URL=url).stdout)["findings"] == []
+        refused = run("events", "confirm", cursor, DATABASE_URL=url)
+        assert refused.exit_code == 3
+        assert "lacks a right" in refused.stderr
+        found = {one["name"]: one for one in json.loads(run("doctor", "--json", DATABASE_URL=url).stdout)}
+        assert found["database writes"]["state"] == "unsafe"
+        assert "lacks a right" in found["database writes"]["what"]
 
 
 @contextlib.contextmanager

@@ -33,6 +33,14 @@ def test_what_had_all_its_time_says_as_much_as_what_is_over() -> None:
     assert math.isclose(log_odds(0, 0, 0.4, [(0, 30, 7, 1.0)]), log_odds(7, 30, 0.4))
 
 
+def test_a_code_that_is_counted_before_its_message_answers_it() -> None:
+    """D11: a message counts when it is sent, its code when it was asked for; and half an attack is one, too."""
+    apart = log_odds(0, 0, 0.4, [(0, 10, 11, 1.0), (STEP, 10, 0, 1.0)])
+    assert math.isclose(apart, log_odds(0, 0, 0.4, [(0, 10, 10, 1.0), (STEP, 10, 1, 1.0)]))
+    tenth, half = (11 * math.log(q) + 9 * math.log((1 - q * 0.4) / 0.6) for q in (0.1, 0.5))
+    assert math.isclose(apart, math.log((math.exp(tenth) + math.exp(half)) / 2))
+
+
 @given(open_slots, st.floats(0.25, 0.9), st.data())
 def test_an_answer_more_never_speaks_for_pumping(slots: list[OpenSlot], expected: float, data: st.DataObject) -> None:
     """D11: wherever it is counted, beside its message or in the slot before."""

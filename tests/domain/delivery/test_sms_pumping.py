@@ -24,6 +24,7 @@ from countersign.domain.delivery.sms_pumping import (
 )
 from countersign.domain.delivery.sms_traffic import (
     DAY,
+    FRESH,
     HOUR,
     MINUTE,
     SLOT,
@@ -164,6 +165,20 @@ def test_a_held_place_lets_a_few_go_when_its_time_is_over_and_more_as_they_conve
     assert verdict(TrafficHistory((at(HOUR, 40, 0),), over)) is None
     assert verdict(TrafficHistory((at(HOUR, 40, 0), at(15 * MINUTE, 3, 0)), over)) is PumpingRule.ALLOWANCE
     assert verdict(TrafficHistory((at(HOUR, 40, 0), at(15 * MINUTE, 3, 2)), over)) is None
+
+
+def test_a_place_that_was_held_is_no_launch_when_its_hold_ends() -> None:
+    """D11: while others wait for their answers, it gets its few and no more."""
+    over = Hold(NOW - HOUR, NOW - 20 * MINUTE, 1)
+    others = TrafficHistory((at(0, 600, 0),))
+    fresh = {FRESH: others, PREFIX: TrafficHistory((at(0, 3, 0),), over)}
+    finding = assess((PREFIX,), fresh, 1, POLICY, NOW).finding
+    assert finding is not None
+    assert finding.rule is PumpingRule.ALLOWANCE
+    never_held = {FRESH: others, PREFIX: TrafficHistory((at(0, 50, 0),))}
+    assert assess((PREFIX,), never_held, 1, POLICY, NOW).allowed, "one prefix of a launch may have a part of it"
+    greedy = {FRESH: others, PREFIX: TrafficHistory((at(0, 100, 0),))}
+    assert not assess((PREFIX,), greedy, 1, POLICY, NOW).allowed, "but not more"
 
 
 def test_the_answer_to_the_few_is_waited_for_before_the_place_is_held_again() -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from tests.flows.months import at, confirm, drop, export, faults, new_log, order, owners, tell, write_months
 from tests.flows.place import Place, query
 
 from countersign.domain.shared.month import LogRetention
 from countersign.errors import UnavailableError
+from countersign.flows.maintenance import drop_months as drops
 from countersign.flows.maintenance import order_events
 from countersign.flows.maintenance.audit import verify_events, write_checkpoint
 from countersign.flows.maintenance.drop_months import find_confirmed, list_months, months_due
-from countersign.store.tables import activity, event_order, events
+from countersign.flows.maintenance.export_events import read_cursor
+from countersign.store.engine.database import Write
+from countersign.store.tables import activity, event_order, event_seals, events
 
 if TYPE_CHECKING:
+    from countersign.flows.maintenance.seal_record import SealRecord
     from countersign.store.tables.event_order import Segment
 
 THREE = ("2026-01", "2026-02", "2026-03")
@@ -104,6 +109,69 @@ async def test_a_confirmation_that_was_written_by_hand_counts_for_nothing(each_p
         await each_place.change("UPDATE facts SET value = $1 WHERE name = 'events_exported'", value)
         assert await find_confirmed(each_place.database, each_place.keyring) == 0
         assert await drop(each_place, unexported=False) == 0
+
+
+async def test_a_month_that_another_process_drops_meanwhile_is_dropped_once(
+    each_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """O4: a second drop of it would break the chain of records for good."""
+    await write_months(each_place, *THREE)
+    each_place.clock.now = at("2026-05-01")
+    await order(each_place)
+    judge, turns = drops._verified_seal, iter(range(100))
+
+    async def judge_slowly(*words: Any) -> SealRecord:
+        record = await judge(*words)
+        if next(turns) == 0:
+            await drop(each_place, 3)
+        return record
+
+    monkeypatch.setattr(drops, "_verified_seal", judge_slowly)
+    await drop(each_place, 3)
+    rows = await each_place.database.read(event_seals.list_all)
+    assert [row.month for row in rows if row.kind == event_seals.DROP] == ["2026-01"]
+    assert await faults(each_place) == ""
+    assert await drop(each_place, 1) > 0
+
+
+@pytest.mark.parametrize("signed", ["", "of a seal"])
+async def test_a_drop_that_was_written_by_hand_deletes_nothing(each_place: Place, signed: str) -> None:
+    """O4: who can write to the database cannot have us delete, as if we had dropped a month."""
+    await write_months(each_place, *THREE)
+    each_place.clock.now = at("2026-05-01")
+    await order(each_place)
+    last = (await each_place.database.read(event_seals.list_all))[-1]
+    forged = msgspec.structs.replace(last, number=last.number + 1, kind=event_seals.DROP)
+    if not signed:
+        forged = msgspec.structs.replace(forged, signed="e30.e30.AAAA")
+
+    async def forge() -> None:
+        await Write((event_seals.insert(forged),))
+
+    await each_place.database.run(forge)
+    with pytest.raises(UnavailableError, match="not what was written"):
+        await drop(each_place, 0)
+    assert await owners_left(each_place) == [*THREE]
+
+
+async def test_of_two_confirmations_at_once_the_further_one_stays(
+    each_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write_months(each_place, *THREE)
+    exported = await export(each_place)
+    find, turns = drops.find_confirmed, iter(range(100))
+
+    async def find_early(*words: Any) -> int:
+        known = await find(*words)
+        if next(turns) == 0:
+            assert await confirm(each_place, exported[-1].cursor)
+        return known
+
+    monkeypatch.setattr(drops, "find_confirmed", find_early)
+    assert not await confirm(each_place, exported[5].cursor)
+    assert await find(each_place.database, each_place.keyring) == read_cursor(exported[-1].cursor).segment - 1
+    told = await each_place.database.read(query, "SELECT count(*) FROM events WHERE page LIKE '%export.confirmed%'")
+    assert told[0][0] == 1
 
 
 async def test_a_drop_that_was_cut_short_is_finished_by_the_next_turn(

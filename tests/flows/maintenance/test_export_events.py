@@ -193,6 +193,22 @@ async def test_a_page_that_is_missing_or_damaged_is_counted_and_the_rest_is_expo
     assert following.missing == 2
 
 
+@pytest.mark.parametrize("time", [1 << 62, -(1 << 62)])
+async def test_a_time_that_is_none_does_not_end_an_export(each_place: Place, time: int) -> None:
+    """O4: who can write to the database cannot keep the rest from the archive."""
+    log = new_log(each_place)
+    for owner in ("acc_1", "acc_2"):
+        await tell(each_place, log, owner)
+    await order(each_place)
+    ((page,),) = await each_place.database.read(query, "SELECT page FROM events WHERE page LIKE '%acc_1%'")
+    changed = page.replace(str(each_place.clock.now), str(time))
+    assert changed != page
+    await each_place.change("UPDATE events SET page = $1 WHERE page LIKE '%acc_1%'", changed)
+    made = await opened(each_place)
+    assert owners(await read_on(made)) == ["acc_2"]
+    assert made.missing == 1
+
+
 async def test_an_order_that_was_changed_is_not_followed(each_place: Place) -> None:
     """O4: who can write to the database cannot have the export leave out pages by taking them from a segment."""
     await write_months(each_place, "2026-01")

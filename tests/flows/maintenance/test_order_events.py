@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from tests.flows.months import at, export, faults, new_log, order, owners, tell, write_months
 from tests.flows.place import Place, query
@@ -13,6 +14,7 @@ from countersign.errors import UnavailableError
 from countersign.flows.maintenance import order_events
 from countersign.flows.maintenance.order_events import order_events as run_order
 from countersign.flows.maintenance.seal_record import read_record
+from countersign.store.engine.database import Write
 from countersign.store.tables import event_order, event_seals
 
 if TYPE_CHECKING:
@@ -115,6 +117,32 @@ async def test_a_page_that_is_younger_than_a_month_never_belongs_to_it(each_plac
     assert owners(await export(each_place)) == ["acc_january", "acc_february", "acc_late"]
 
 
+async def test_a_page_of_a_clock_that_is_ahead_waits_for_its_month(each_place: Place) -> None:
+    """O4: of two machines one is already in February."""
+    each_place.clock.now = at("2026-02-01") - 500
+    fast, slow = new_log(each_place), new_log(each_place)
+    await tell(each_place, fast, "acc_february", at("2026-02-01") + 200)
+    await tell(each_place, slow, "acc_january")
+    assert await order(each_place) == 1
+    assert await order(each_place) == 0
+    each_place.clock.forward(1_000)
+    await order(each_place)
+    assert await sealed(each_place) == ["2026-01"]
+    assert [one.month for one in await segments(each_place)][:2] == ["2026-01", "2026-02"]
+    assert await faults(each_place) == ""
+
+
+@pytest.mark.parametrize("strange", [at("2040-01-01"), 1 << 62, -(1 << 62)])
+async def test_a_page_with_a_strange_time_opens_no_strange_month(each_place: Place, strange: int) -> None:
+    """O4: a month that is open until 2040 would be neither sealed nor dropped."""
+    each_place.clock.now = at("2026-01-15")
+    await tell(each_place, new_log(each_place), "acc_strange")
+    await each_place.change("UPDATE events SET at = $1", strange)
+    await order(each_place)
+    assert (await segments(each_place))[0].month == ("2026-01" if strange > 0 else "1970-01")
+    assert owners(await export(each_place)) == ["acc_strange"]
+
+
 async def test_months_without_events_have_no_seal(place: Place) -> None:
     await write_months(place, "2026-01", "2026-04")
     place.clock.now = at("2026-09-01")
@@ -130,6 +158,47 @@ async def test_a_month_whose_last_page_is_gone_is_not_sealed(place: Place) -> No
     with pytest.raises(UnavailableError, match="is missing"):
         await order(place)
     assert await sealed(place) == []
+
+
+async def test_a_month_that_another_process_seals_meanwhile_is_sealed_once(
+    each_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """O4: it has begun the next month too, which must not end under the name of this one."""
+    await write_months(each_place, "2026-01")
+    each_place.clock.now = at("2026-02-01")
+    await tell(each_place, new_log(each_place), "acc_february")
+    seal, turns = order_events._seal_month, iter(range(100))
+
+    async def seal_late(*words: Any) -> None:
+        if next(turns) == 0:
+            await order(each_place)
+        await seal(*words)
+
+    monkeypatch.setattr(order_events, "_seal_month", seal_late)
+    await order(each_place)
+    assert await sealed(each_place) == ["2026-01"]
+    assert (await segments(each_place))[-1].month == "2026-02"
+    assert await faults(each_place) == ""
+
+
+async def test_a_chain_that_is_sealed_while_it_is_ordered_stays_sealed(each_place: Place) -> None:
+    """O4: a seal says how many pages its month had."""
+    log = new_log(each_place)
+    await tell(each_place, log, "acc_1")
+    await order(each_place)
+    await tell(each_place, log, "acc_2")
+    (chain,) = await each_place.database.read(event_order.list_unordered)
+    last = await each_place.database.read(event_order.find_last)
+    assert last is not None
+
+    async def mark_sealed() -> None:
+        await Write((event_order.update_sealed([(chain.writer, 1)]),))
+
+    await each_place.database.run(mark_sealed)
+    following = msgspec.structs.replace(last, number=2, ranges=(event_order.PageRange(chain.writer, 1, 2),))
+    await each_place.database.run(event_order.add, following, [chain])
+    rows = await each_place.database.read(query, "SELECT seq, sealed FROM event_positions")
+    assert [tuple(row) for row in rows] == [(2, 1)]
 
 
 async def test_two_that_seal_a_month_make_one_seal(each_place: Place) -> None:

@@ -91,6 +91,68 @@ async def test_an_earlier_copy_is_noticed_once(snapshots: Snapshots, tmp_path: P
         assert await count_ends(machine) == 1
 
 
+async def test_a_copy_is_noticed_though_the_clock_was_set_back(snapshots: Snapshots, tmp_path: Path) -> None:
+    """O11: what this machine has seen bears an earlier time than all that the copy has."""
+    async with machine_at(snapshots.url, tmp_path) as machine:
+        await machine.starts()
+        await machine.writes()
+    earlier = snapshots.copy()
+    async with machine_at(snapshots.url, tmp_path) as machine:
+        machine.place.clock.forward(-86_400_000)
+        await machine.starts()
+        await machine.writes()
+    async with machine_at(earlier, tmp_path) as machine:
+        assert (await machine.starts()).noticed_by == "mark"
+
+
+async def test_a_page_of_another_history_is_no_page_that_was_seen(snapshots: Snapshots, tmp_path: Path) -> None:
+    """O11: the chain is as long, but its page is not the one that this machine has seen."""
+    async with machine_at(snapshots.url, tmp_path) as machine:
+        await machine.starts()
+        await machine.writes()
+        await machine.place.change("UPDATE events SET hash = $1", bytes(32))
+        assert (await machine.starts()).noticed_by == "mark"
+
+
+async def test_what_was_made_since_all_has_ended_stays(sqlite_url: str, tmp_path: Path) -> None:
+    """O11: an operator makes new integration codes before the first server starts, and each command looks at the database."""
+    async with machine_at(sqlite_url, tmp_path) as machine:
+        place = machine.place
+        await machine.starts()
+        await declare_restored(place.database, place.clock())
+        await notice_restoration(place.database, machine.mark, machine.log, place.clock())
+        await place.change(
+            "INSERT INTO sessions (mark, id, account, device, created_at, user_agent, ip, place, proofs, last_seen_at, expires_at, epoch)"
+            " VALUES ($1, 'ses_1', 'acc_1', $1, 0, '', '', '', '[]', 0, 9999999999999, 0)",
+            b"m",
+        )
+        found = await notice_restoration(place.database, machine.mark, machine.log, place.clock())
+        assert (found.unfinished, found.told) == (True, True)
+        slower = restoration.ENDINGS["sessions"]
+        assert await place.database.run(restoration.end_slice, slower, None, place.clock(), 0) is None
+        assert await place.database.read(sessions.find_by_id, "acc_1", "ses_1", 0) is not None
+
+
+async def test_a_restoration_before_the_one_before_was_finished_takes_back_as_much(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    """O11: what could be undone at the earlier backup still has to be taken back."""
+    async with machine_at(sqlite_url, tmp_path) as machine:
+        place = machine.place
+        first = place.clock()
+        await declare_restored(place.database, first)
+        place.clock.forward(8 * 86_400_000)
+        await declare_restored(place.database, place.clock())
+        found = await place.database.read(lineage.find)
+        assert found is not None
+        assert found.backup_at == first
+        await place.database.run(lineage.finish)
+        await declare_restored(place.database, place.clock())
+        found = await place.database.read(lineage.find)
+        assert found is not None
+        assert found.backup_at == place.clock()
+
+
 async def test_a_machine_that_starts_later_ends_nothing_again(snapshots: Snapshots, tmp_path: Path) -> None:
     """Several machines keep a mark each: what one of them has noticed, the others find in the database."""
     async with machine_at(snapshots.url, tmp_path) as machine:
@@ -121,9 +183,9 @@ async def test_of_two_that_start_at_once_one_notices(snapshots: Snapshots, tmp_p
         assert await count_ends(machine) == 1
 
 
-@pytest.mark.parametrize("what", ["nothing", "half", "another", "unwritable", "cut"])
+@pytest.mark.parametrize("what", ["nothing", "half", "another", "unwritable", "cut", "late"])
 async def test_what_is_no_restoration_ends_nothing(sqlite_url: str, tmp_path: Path, what: str) -> None:
-    """A mark that is lost, damaged or of another database, and a log whose beginning was cut since."""
+    """A mark that is lost, damaged or of another database, and a log whose beginning was cut since, but for a page that came late."""
     path = tmp_path / "one.mark"
     async with machine_at(sqlite_url, tmp_path) as machine:
         await machine.starts()
@@ -143,7 +205,7 @@ async def test_what_is_no_restoration_ends_nothing(sqlite_url: str, tmp_path: Pa
             path.unlink()
             path.mkdir()
         else:
-            machine.place.clock.forward(1)
+            machine.place.clock.forward(1 if what == "cut" else -1)
             await machine.place.change("DELETE FROM events")
             await machine.writes()
             path.write_bytes(written)

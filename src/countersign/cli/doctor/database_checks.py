@@ -9,6 +9,7 @@ from typing import Final
 
 from countersign.cli.doctor.check_result import CheckResult, CheckState
 from countersign.cli.doctor.connection_checks import check_connections
+from countersign.cli.doctor.event_log_checks import check_months
 from countersign.cli.doctor.key_checks import check_sealing
 from countersign.cli.doctor.pumping_checks import check_pumping_mode
 from countersign.cli.doctor.restoration_checks import check_restoration
@@ -83,6 +84,11 @@ async def check_database(settings: Settings, keyring: Keyring | None) -> list[Ch
             *(await _clock(database) if path is None else []),
             *(await check_connections(settings, database) if path is None else []),
             *await check_pumping_mode(settings, database),
+            *(
+                await check_months(settings.events.retention, database, keyring, database.now())
+                if keyring is not None
+                else []
+            ),
             *await _backlog(settings, database),
         ]
     except CountersignError as error:
@@ -115,7 +121,8 @@ async def _writable(database: Database) -> list[CheckResult]:
                 "database writes",
                 CheckState.UNSAFE,
                 f"It takes none: {error}",
-                "Look at its disk (data and WAL), at whether it is a standby or read-only, and at its synchronous standbys.",
+                "Look at its disk (data and WAL), at whether it is a standby or read-only, at its synchronous standbys,"
+                " and at the rights of its user.",
             )
         ]
     return [

@@ -5,6 +5,7 @@ A drop is signed before anything is deleted. So a verification tells it from wha
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 from typing import TYPE_CHECKING, Final
 
@@ -16,9 +17,10 @@ from countersign.errors import UnavailableError
 from countersign.flows.maintenance.audit import newest_named_seal
 from countersign.flows.maintenance.audit_order import judge_seals
 from countersign.flows.maintenance.seal_record import SealRecord, read_record, record_digest, sign_record
-from countersign.store.engine.database import Append, Write
+from countersign.store.engine.database import Append, ConflictError, Take, Write
 from countersign.store.tables import checkpoints, event_order, event_seals, metadata
 from countersign.store.tables.event_seals import DROP, SealRow
+from countersign.store.tables.schema import FACTS
 
 if TYPE_CHECKING:
     from countersign.flows.maintenance.audit_report import AuditFinding
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from countersign.store.ledger.event_log import Log
 
 _SEGMENTS_AT_ONCE: Final = 20
+_UNTRUSTED: Final = (
+    "The seals of the event log are not what was written, so no month is dropped. Run `countersign events verify`."
+)
 
 
 class ConfirmedExport(msgspec.Struct, frozen=True):
@@ -54,28 +59,30 @@ async def drop_months(database: Database, log: Log, keyring: Keyring, retention:
 
     Raises UnavailableError if the database is down, or if the seals are not what was written; then nothing is dropped.
     """
-    deleted = await _delete_dropped(database)
+    deleted = await _delete_dropped(database, keyring)
     while retention.months and (row := await _find_due(database, keyring, retention, now)) is not None:
         record = await _verified_seal(database, keyring, row)
-        deleted += await _drop(database, log, keyring, record, now)
-        deleted += await _delete_dropped(database)
+        with contextlib.suppress(ConflictError):  # another process was faster; what it left is looked at again
+            deleted += await _drop(database, log, keyring, record, now)
+        deleted += await _delete_dropped(database, keyring)
     return deleted
 
 
 async def confirm_export(database: Database, log: Log, keyring: Keyring, segment: int, by: str, now: int) -> bool:
     """Note that everything up to a segment is kept elsewhere, says `by`. Returns False if as much was known before."""
-    known = await find_confirmed(database, keyring)
-    if segment <= known:
+    if segment <= await find_confirmed(database, keyring):
         return False
     confirmed = ConfirmedExport(segment, now, by, keyring.link(_confirmed_input(segment, now, by)))
     event = Event(now, EventKind.EXPORT_CONFIRMED, "", "events", {"segment": segment, "by": by})
-    await log.run(database, _write_confirmed, msgspec.json.encode(confirmed), event)
-    return True
+    return await log.run(database, _write_confirmed, keyring, confirmed, event)
 
 
 async def find_confirmed(database: Database, keyring: Keyring) -> int:
     """Return up to which segment an export was confirmed; 0 if none was, or if what stands there was not written by us."""
-    stored = await database.read(metadata.find, metadata.EVENTS_EXPORTED)
+    return _confirmed_in(keyring, await database.read(metadata.find, metadata.EVENTS_EXPORTED))
+
+
+def _confirmed_in(keyring: Keyring, stored: bytes | None) -> int:
     if stored is None:
         return 0
     try:
@@ -136,9 +143,7 @@ async def _verified_seal(database: Database, keyring: Keyring, row: SealRow) -> 
     await database.read(judge_seals, keyring, dict([named]) if named else {}, findings)
     record = read_record(keyring.verified_checkpoint(row.signed)[0])
     if findings or record is None:
-        raise UnavailableError(
-            "The seals of the event log are not what was written, so no month is dropped. Run `countersign events verify`."
-        )
+        raise UnavailableError(_UNTRUSTED)
     return record
 
 
@@ -151,11 +156,17 @@ async def _drop(database: Database, log: Log, keyring: Keyring, sealed: SealReco
     )
     facts: dict[str, str | int] = {"pages": sealed.pages, "events": sealed.events, "by": "retention"}
     event = Event(now, EventKind.MONTH_DROPPED, "", sealed.month, facts)
-    return await log.run(database, _write_drop, sign_record(keyring, record), event)
+    return await log.run(database, _write_drop, sign_record(keyring, record), sealed.number, event)
 
 
-async def _write_drop(row: SealRow, event: Event) -> int:
-    """Write the drop, and delete the last segment of the month. It stays as a row: the next one follows it."""
+async def _write_drop(row: SealRow, seal: int, event: Event) -> int:
+    """Write the drop, and delete the last segment of the month. It stays as a row: the next one follows it.
+
+    Raises ConflictError if the month of this seal is not the oldest one any more: a second drop of it would break the chain of records.
+    """
+    undropped = await event_seals.list_undropped()
+    if not undropped or undropped[0].number != seal:
+        raise ConflictError
     segment = await event_order.find(row.segment)
     deleted = 0 if segment is None else await event_order.delete_segment(segment, keep_row=True)
     await Append([event])
@@ -163,10 +174,17 @@ async def _write_drop(row: SealRow, event: Event) -> int:
     return deleted
 
 
-async def _delete_dropped(database: Database) -> int:
-    """Delete the segments before the last one that was dropped, each in a transaction of its own."""
+async def _delete_dropped(database: Database, keyring: Keyring) -> int:
+    """Delete the segments before the last one that was dropped, each in a transaction of its own.
+
+    Raises UnavailableError if that drop is not what we signed.
+    """
     dropped = await database.read(event_seals.find_last, DROP)
     deleted = 0
+    if dropped is not None:
+        record = read_record(keyring.verified_checkpoint(dropped.signed)[0])
+        if record is None or (record.number, record.kind, record.segment) != (dropped.number, DROP, dropped.segment):
+            raise UnavailableError(_UNTRUSTED)
     while dropped is not None:
         segments = await database.read(event_order.list_from, 0, _SEGMENTS_AT_ONCE)
         old = [segment for segment in segments if segment.number < dropped.segment]
@@ -177,9 +195,13 @@ async def _delete_dropped(database: Database) -> int:
     return deleted
 
 
-async def _write_confirmed(value: bytes, event: Event) -> None:
+async def _write_confirmed(keyring: Keyring, confirmed: ConfirmedExport, event: Event) -> bool:
+    rows = await Take(FACTS, [(metadata.EVENTS_EXPORTED,)])
+    if confirmed.segment <= _confirmed_in(keyring, rows[0][1] if rows else None):
+        return False  # somebody confirmed more meanwhile
     await Append([event])
-    await metadata.save(metadata.EVENTS_EXPORTED, value)
+    await metadata.save(metadata.EVENTS_EXPORTED, msgspec.json.encode(confirmed))
+    return True
 
 
 def _confirmed_input(segment: int, at: int, by: str) -> bytes:

@@ -35,6 +35,10 @@ ORDER_AGAIN_S: Final = 30.0
 
 _CURSOR: Final = struct.Struct(">BQI8s")
 _VERSION: Final = 1
+_LAST_TIME: Final = 253_402_300_799_999
+"""The last millisecond of the year 9999."""
+_LAST_SEGMENT: Final = (1 << 63) - 1
+"""The greatest number that a column of the database holds."""
 
 
 class Cursor(msgspec.Struct, frozen=True):
@@ -75,7 +79,7 @@ def read_cursor(text: str) -> Cursor:
     except (ValueError, binascii.Error, struct.error):
         version = segment = skip = 0
         tag = b""
-    if version != _VERSION or not segment:
+    if version != _VERSION or not 0 < segment <= _LAST_SEGMENT:
         raise SettingsError("That is no cursor of an export. Take `cursor` of the last line that you have, as it is.")
     return Cursor(segment, skip, tag)
 
@@ -197,7 +201,8 @@ class EventExport:
             events = decode_stored(page)
         except msgspec.MsgspecError:
             return []
-        return events if len(events) == count else []
+        # Somebody may have written a time that is none, to have every export end there.
+        return events if len(events) == count and all(0 <= one.at <= _LAST_TIME for one in events) else []
 
 
 def _after(segment: Segment, done: int, total: int) -> Cursor:

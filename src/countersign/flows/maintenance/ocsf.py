@@ -99,6 +99,7 @@ def _status(name: str) -> tuple[int, str]:
 
 
 _KEY: Final = "Key"
+_DATABASE: Final = "Database"
 _DEVICE: Final = "Device"
 _EMAIL: Final = "Email"
 _APPLICATION: Final = "Application"
@@ -159,6 +160,8 @@ MAPPINGS: Final[dict[EventKind, OcsfMapping]] = {
     EventKind.DELETION_CANCELED: _other("Deletion canceled"),
     EventKind.ADDRESS_SUPPRESSED: OcsfMapping(ENTITY, 9, severity=LOW, entity=_EMAIL),
     EventKind.ADDRESS_LIFTED: OcsfMapping(ENTITY, 8, entity=_EMAIL),
+    EventKind.BACKUP_MADE: OcsfMapping(ENTITY, OTHER, named="Backup", entity=_DATABASE),
+    EventKind.DATABASE_RESTORED: OcsfMapping(ENTITY, OTHER, severity=HIGH, named="Restore", entity=_DATABASE),
     EventKind.MONTH_SEALED: OcsfMapping(EVENT_LOG, 5),
     EventKind.MONTH_DROPPED: OcsfMapping(EVENT_LOG, 2, severity=LOW),
     EventKind.EXPORT_CONFIRMED: OcsfMapping(EVENT_LOG, 3),
@@ -189,7 +192,7 @@ def to_ocsf(event: StoredEvent, id_: str, cursor: str) -> dict[str, Any]:
     """Return an event as an object of its OCSF class; of a kind that is not known here, as a base event."""
     try:
         mapping = MAPPINGS[EventKind(event.kind)]
-    except ValueError:
+    except (ValueError, KeyError):
         mapping = OcsfMapping(BASE, OTHER, UNKNOWN, named=event.kind)
     activity, activity_name = _activity(event, mapping)
     status_id, status = _status_of(event, mapping)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 MOST_PAGES: Final = 2_000
 """Pages of one segment: what one transaction orders, one step exports, and one transaction deletes."""
 
+AHEAD: Final = 3_600_000
+"""Milliseconds by which the clock of a writer may be ahead of this one. What is of the next month waits for it."""
+
 _PAGES_AT_ONCE: Final = 200
 
 
@@ -39,15 +42,16 @@ class OrderReport(msgspec.Struct, frozen=True):
 
 
 class _Step(msgspec.Struct, frozen=True):
-    """What one step did: how many pages it ordered, or which month must be sealed before the next one."""
+    """What one step did: how many pages it ordered, or that the month must be sealed before the next one."""
 
     pages: int = 0
-    month_over: str = ""
+    month_over: bool = False
 
 
 class _Sealable(msgspec.Struct, frozen=True):
     """A month that is over: its last segment, the newest record, and the chains that have grown: (writer, page before, page, hash)."""
 
+    month: str
     last: Segment
     before: SealRow | None
     grown: list[tuple[str, int, int, bytes | None]]
@@ -70,9 +74,11 @@ async def order_events(
         try:
             step = await database.run(_order_some, now, keyring.link)
             if step.month_over:
-                await _seal_month(database, log, keyring, step.month_over, now)
+                await _seal_month(database, log, keyring, now)
         except ConflictError:  # another process was faster; what it left is looked at again
             continue
+        if not step.pages and not step.month_over:
+            break  # what is left waits for the end of the month
         ordered += step.pages
     return OrderReport(ordered, more=False)
 
@@ -96,15 +102,16 @@ async def _order_some(now: int, link: Link) -> _Step:
     is_open = last is not None and (seal is None or last.number > seal.segment)
     if not chains and not is_open:
         return _Step()
-    month = last.month if last is not None and is_open else month_of(min(_next_at(chain, now) for chain in chains))
+    month = last.month if last is not None and is_open else _month_begun(chains, now)
     if seal is not None:
         month = max(month, next_month(seal.month))
-    is_over = now >= month_end(month)
+    end = month_end(month)
+    is_over, may_be_over = now >= end, now >= end - AHEAD
     taken = chains
-    if is_over or sum(chain.until - chain.after for chain in chains) > MOST_PAGES:
-        taken = await _oldest(chains, now, month_end(month) if is_over else None)
+    if may_be_over or sum(chain.until - chain.after for chain in chains) > MOST_PAGES:
+        taken = await _oldest(chains, now, end if may_be_over else None)
     if not taken:
-        return _Step(month_over=month if is_over else "")
+        return _Step(month_over=is_over)
     ranges = tuple(PageRange(chain.writer, chain.after, chain.until) for chain in taken)
     events = await event_order.count_events(ranges)
     segment = Segment(1 if last is None else last.number + 1, month, now, events, ranges, b"")
@@ -135,15 +142,21 @@ async def _oldest(chains: list[UnorderedChain], now: int, end: int | None) -> li
     return [msgspec.structs.replace(by_writer[writer], until=seq) for writer, seq in sorted(taken.items())]
 
 
+def _month_begun(chains: list[UnorderedChain], now: int) -> str:
+    """Return the month of the oldest page; not one to come, which would be open until then, for a clock that was ahead."""
+    return month_of(max(0, min(now, *(_next_at(chain, now) for chain in chains))))
+
+
 def _next_at(chain: UnorderedChain, now: int) -> int:
     return now if chain.next_at is None else chain.next_at
 
 
-async def _seal_month(database: Database, log: Log, keyring: Keyring, month: str, now: int) -> None:
+async def _seal_month(database: Database, log: Log, keyring: Keyring, now: int) -> None:
     """Sign what a month ended with. Raises UnavailableError if pages are missing, and ConflictError if another process was faster."""
-    found = await database.read(_read_sealable)
+    found = await database.read(_read_sealable, now)
     if found is None:
         return
+    month = found.month
     heads: dict[str, tuple[int, str]] = {}
     for writer, _, seq, hash_ in found.grown:
         if hash_ is None:
@@ -170,13 +183,17 @@ async def _seal_month(database: Database, log: Log, keyring: Keyring, month: str
     await log.run(database, _write_seal, sign_record(keyring, record), [(one[0], one[2]) for one in found.grown], event)
 
 
-async def _read_sealable() -> _Sealable | None:
+async def _read_sealable(now: int) -> _Sealable | None:
     last = await event_order.find_last()
     seal = await event_seals.find_last(SEAL)
     if last is None or (seal is not None and seal.segment >= last.number):
         return None
+    # Judged here, in one snapshot: another process may have sealed a month, and begun the next one, since this one looked.
+    month = last.month if seal is None else max(last.month, next_month(seal.month))
+    if now < month_end(month):
+        return None
     events = await event_order.count_between(0 if seal is None else seal.segment, last.number)
-    return _Sealable(last, await event_seals.find_last(), await event_order.list_unsealed(), events)
+    return _Sealable(month, last, await event_seals.find_last(), await event_order.list_unsealed(), events)
 
 
 async def _write_seal(row: SealRow, pages: list[tuple[str, int]], event: Event) -> None:

@@ -53,7 +53,7 @@ async def notice_restoration(database: Database, mark: DatabaseMark, log: Log, n
     while current is None:
         with contextlib.suppress(ConflictError):  # another process was faster, and what it has written is judged
             current = await database.run(_judge, seen, now)
-    if current.unfinished:
+    if current.unfinished and not current.told:  # once told, all has ended, and what is there was made since
         await _end_all(database, log, now)
     mark.bind(current.database, current.generation)
     return current
@@ -95,9 +95,7 @@ async def _is_set_back(current: Lineage | None, mark: Mark) -> bool:
         return await lineage.has_pages()
     if current.database != mark.database or mark.generation in current.earlier:
         return False
-    if await lineage.is_page_stored(mark.writer, mark.seq, bytes.fromhex(mark.hash)):
-        return False
-    return await lineage.has_pages_until(mark.at)
+    return await lineage.lacks_page(mark.writer, mark.seq, bytes.fromhex(mark.hash))
 
 
 async def _declare(now: int) -> None:
@@ -111,13 +109,18 @@ async def _begin_generation(
     database = _new_name() if before is None else before.database
     if mark is not None and mark.database == database and mark.generation not in earlier:
         earlier = (*earlier, mark.generation)  # a generation that began after the backup: other machines were in it too
+    backup_at = made_at or await lineage.find_last_sign(now)
+    if before is not None and before.unfinished:
+        backup_at = min(
+            backup_at, before.backup_at
+        )  # what the restoration before had to take back is still to be taken back
     made = Lineage(
         database=database,
         generation=_new_name(),
         earlier=earlier,
         restored_at=now,
         noticed_by=noticed_by,
-        backup_at=made_at or await lineage.find_last_sign(now),
+        backup_at=backup_at,
         unfinished=True,
     )
     await (lineage.add if before is None else lineage.save)(made)

@@ -68,6 +68,7 @@ LEDGER_SETTINGS: Final = {
 _REFUSED_CLASSES: Final = ("22", "23")
 _OUTAGE_CLASSES: Final = ("08", "28", "53", "57", "58", "XX", "3D")
 _READ_ONLY: Final = "25006"
+_NO_RIGHT: Final = "42501"
 _LOCK_WAIT: Final = "55P03"
 _COLLIDED: Final = ("40001", "40P01")
 _UNMIGRATED: Final = ("42P01", "42703", "3F000")
@@ -370,6 +371,11 @@ class ReconnectingConnection:
             return RejectedError(f"The database refuses a value (SQLSTATE {state}).")
         if state in _UNMIGRATED:
             return UnavailableError(f"The database at {where} lacks a table or column: run `countersign migrate`.")
+        if state == _NO_RIGHT:
+            return UnavailableError(
+                f"The user of PostgreSQL at {where} lacks a right that this needs (SQLSTATE {state}), such as that to write: grant it, or"
+                " name another user in COUNTERSIGN_DATABASE_URL. Nothing was done."
+            )
         if state == _LOCK_WAIT and self._impatient:
             self._short_until = time.monotonic() + SHORT_FOR_S
             return RowLockedError("Another session keeps a record locked. Nothing was done.")

@@ -18,6 +18,7 @@ RANGES_AT_ONCE: Final = 50
 """Ranges that one statement counts or deletes."""
 
 _SEALED: Final = EVENT_POSITIONS.only(("sealed",))
+_ORDERED: Final = EVENT_POSITIONS.only(("seq",))
 
 
 class PageRange(msgspec.Struct, frozen=True, array_like=True):
@@ -51,7 +52,6 @@ class UnorderedChain(msgspec.Struct, frozen=True):
     writer: str
     after: int
     until: int
-    sealed: int
     next_at: int | None
 
 
@@ -90,7 +90,7 @@ async def list_from(number: int, limit: int) -> list[Segment]:
 async def list_unordered() -> list[UnorderedChain]:
     """Return the chains with pages in no segment yet."""
     rows = await Sql(
-        "SELECT w.writer, coalesce(p.seq, 0), w.seq, coalesce(p.sealed, 0), e.at FROM writers w"
+        "SELECT w.writer, coalesce(p.seq, 0), w.seq, e.at FROM writers w"
         " LEFT JOIN event_positions p ON p.writer = w.writer"
         " LEFT JOIN events e ON e.writer = w.writer AND e.seq = coalesce(p.seq, 0) + 1"
         " WHERE w.seq > coalesce(p.seq, 0) ORDER BY w.writer"
@@ -122,8 +122,13 @@ async def add(segment: Segment, chains: Sequence[UnorderedChain]) -> None:
     Raises ConflictError if there is a segment of this number.
     """
     row = (segment.number, segment.month, segment.at, segment.count, _encode(segment.ranges).decode(), segment.hash)
-    positions = [(chain.writer, chain.until, chain.sealed) for chain in chains]
-    await Write((Insert(EVENT_SEGMENTS, [row]), Upsert(EVENT_POSITIONS, positions)), last=True)
+    begun = [(chain.writer, chain.until, 0) for chain in chains if chain.after == 0]
+    # What is sealed stays as it is: another process may seal a month at this moment.
+    moved = [(chain.writer, chain.until) for chain in chains if chain.after > 0]
+    changes: list[Change] = [Insert(EVENT_SEGMENTS, [row])]
+    changes += [Upsert(EVENT_POSITIONS, begun)] if begun else []
+    changes += [Update(_ORDERED, moved)] if moved else []
+    await Write(tuple(changes), last=True)
 
 
 async def list_unsealed() -> list[tuple[str, int, int, bytes | None]]:

@@ -75,15 +75,20 @@ async def finish() -> None:
         await save(msgspec.structs.replace(current, unfinished=False))
 
 
-async def is_page_stored(writer: str, seq: int, page_hash: bytes) -> bool:
-    """Say whether a page stands in the event log as it was written."""
-    rows = await Sql("SELECT hash FROM events WHERE writer = $1 AND seq = $2", (writer, seq))
-    return bool(rows) and bytes(rows[0][0]) == page_hash
+async def lacks_page(writer: str, seq: int, page_hash: bytes) -> bool:
+    """Say whether the log was never written up to a page, or otherwise than this.
 
-
-async def has_pages_until(at: int) -> bool:
-    """Say whether the log still has pages of that time (ms) or before. Without any, it was cut since, and tells nothing of a page then."""
-    return bool(await Sql("SELECT seq FROM events WHERE at <= $1 LIMIT 1", (at,)))
+    A page that is gone though its chain came as far was dropped with its month. No time is compared: clocks go back, and months hold
+    pages that bear an earlier time.
+    """
+    rows = await Sql(
+        "SELECT w.seq, e.hash FROM writers w LEFT JOIN events e ON e.writer = w.writer AND e.seq = $1 WHERE w.writer = $2",
+        (seq, writer),
+    )
+    if not rows:
+        return True
+    end, stored = rows[0]
+    return end < seq or (stored is not None and bytes(stored) != page_hash)
 
 
 async def has_pages() -> bool:

@@ -67,7 +67,7 @@ async def end_slice(ending: RowEnding, after: Row | None, now: int, step: int) -
     is accepted again.
     """
     current = await lineage.lock()
-    if current is None or not current.unfinished:
+    if current is None or not current.unfinished or current.told:
         return None
     table, key = ending.table, ", ".join(name for name, _ in ending.table.key)
     condition, arguments = _numbered(ending.condition, now, step)
