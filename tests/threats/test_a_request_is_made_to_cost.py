@@ -161,6 +161,7 @@ HEADERS: Final = (
     "If-None-Match",
     "Referer",
     "Accept",
+    "Accept-Encoding",
     "Traceparent",
 )
 BODIES: Final[dict[str, dict[str, Any]]] = {
