@@ -64,6 +64,12 @@ class Keyboard:
         await self.goes_to(selector)
         await self._page.keyboard.press(key)
 
+    async def follows(self, selector: str, leads_to: str) -> None:
+        """Go to a link, follow it by Enter, and wait for the page to which it leads."""
+        await self.presses(selector)
+        await expect(self._page).to_have_url(re.compile(leads_to))
+        await self._page.wait_for_load_state()
+
     async def fills(self, selector: str, text: str) -> None:
         """Go to a field and type into it, in place of what it holds."""
         await self.goes_to(selector)
@@ -100,8 +106,7 @@ async def test_an_account_is_opened_left_and_entered_again(asking: Asking, opens
     keys = Keyboard(page)
     await page.goto(asking.site.url + "/sign-in")
     await expect(page.locator("#identifier")).to_be_focused()
-    await keys.presses("a[href^='/sign-up']")
-    await expect(page).to_have_url(re.compile("/sign-up"))
+    await keys.follows("a[href^='/sign-up']", "/sign-up")
     await page.keyboard.press("Tab")
     await expect(page.locator(".skip")).to_be_focused()
     assert await page.evaluate(UNSEEN) == ""
@@ -139,8 +144,8 @@ async def test_a_contact_is_replaced_in_a_list_that_arrows_choose_from(asking: A
     await page.goto(asking.site.url + "/sign-up")
     seen = [await signs_up(page, asking, to)]
     await expect(page).to_have_url(re.compile("/account$"))
-    await keys.presses("a[href='/account/profile']")
-    await keys.presses("a[href='/account/contacts']")
+    await keys.follows("a[href='/account/profile']", "/account/profile$")
+    await keys.follows("a[href='/account/contacts']", "/account/contacts$")
     for turn in ("cancels", "goes on"):
         await keys.fills("#contact", new)
         await keys.goes_to("#replaces")
@@ -169,7 +174,7 @@ async def test_a_password_is_recovered(asking: Asking, opens: Opens) -> None:
     page = await opens(PHONE)
     keys = Keyboard(page)
     await page.goto(asking.site.url + "/sign-in")
-    await keys.presses("a[href^='/recover']")
+    await keys.follows("a[href^='/recover']", "/recover$")
     await keys.fills("#identifier", to)
     await page.keyboard.press("Enter")
     second = await confirms(page, asking, to, first)
@@ -179,7 +184,7 @@ async def test_a_password_is_recovered(asking: Asking, opens: Opens) -> None:
     await expect(page.locator("#current")).to_be_visible()
     await keys.presses("form[action='/recover/password'] button")
     await expect(page).to_have_url(re.compile("/outcome$"))
-    await keys.presses("a.button")
+    await keys.follows("a.button", "/sign-in")
     await keys.fills("#identifier", to)
     await keys.fills("#password", BETTER)
     await keys.presses("form[action='/sign-in'] button", "Space")
@@ -196,8 +201,8 @@ async def test_a_passkey_is_made_and_signs_in(asking: Asking, opens: Opens) -> N
     await page.goto(asking.site.url + "/sign-up")
     last = await signs_up(page, asking, to)
     await expect(page).to_have_url(re.compile("/account$"))
-    await keys.presses("a[href='/account/password']")
-    await keys.presses("a[href='/account/methods']")
+    await keys.follows("a[href='/account/password']", "/account/password$")
+    await keys.follows("a[href='/account/methods']", "/account/methods$")
     await keys.fills("#passkey-name", "My laptop")
     await page.keyboard.press("Enter")
     await confirms(page, asking, to, last)

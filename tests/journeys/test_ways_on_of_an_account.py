@@ -151,4 +151,4 @@ async def test_a_step_up_in_another_browser_is_not_answered_there(asking: Asking
     await waits(page)
     await types(page, asking.code(new))
     await expect(page).to_have_url(re.compile(r"/account/contacts\?done="))
-    await expect(page.locator(".list").get_by_text(new)).to_be_visible()
+    await expect(page.locator(".list bdi", has_text=new)).to_be_visible()

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-SIGN_IN = ((4, 0), (1, 0))
-VERIFY = ((7, 0), (2, 0))
+SIGN_IN = ((4, 18_335), (1, 3_315))
+VERIFY = ((7, 20_506), (2, 3_971))
 """The most requests and bytes, headers too: of a first visit, and of a second one in the same tab."""
 
 
