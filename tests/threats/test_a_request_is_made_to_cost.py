@@ -162,6 +162,7 @@ HEADERS: Final = (
     "If-None-Match",
     "Referer",
     "Accept",
+    "Accept-Encoding",
     "Traceparent",
 )
 BODIES: Final[dict[str, dict[str, Any]]] = {
