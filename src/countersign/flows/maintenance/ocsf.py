@@ -165,8 +165,6 @@ MAPPINGS: Final[dict[EventKind, OcsfMapping]] = {
     EventKind.MONTH_SEALED: OcsfMapping(EVENT_LOG, 5),
     EventKind.MONTH_DROPPED: OcsfMapping(EVENT_LOG, 2, severity=LOW),
     EventKind.EXPORT_CONFIRMED: OcsfMapping(EVENT_LOG, 3),
-    EventKind.BACKUP_MADE: OcsfMapping(ENTITY, OTHER, named="Backup", entity=_DATABASE),
-    EventKind.DATABASE_RESTORED: OcsfMapping(ENTITY, OTHER, severity=MEDIUM, named="Restore", entity=_DATABASE),
 }
 
 CHANGES: Final[dict[str, int]] = {
