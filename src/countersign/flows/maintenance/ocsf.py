@@ -104,7 +104,6 @@ _DEVICE: Final = "Device"
 _EMAIL: Final = "Email"
 _APPLICATION: Final = "Application"
 _PROVIDER: Final = "Provider"
-_DATABASE: Final = "Database"
 ENTITY_TYPES: Final = {_DEVICE: 1, _EMAIL: 6}
 """The types of entities that the schema has; every other one is 99."""
 
