@@ -1,4 +1,6 @@
-"""How the tests are shared out among pytest-xdist's workers, so that those that need a machine to themselves do not fight over it.
+"""Which variants of a dear test a whole run tries, and how the tests are shared out among pytest-xdist's workers.
+
+Those that need a machine to themselves must not fight over it.
 
 A file is never split: its tests share servers and browsers. Files of a *strand* follow each other, on one worker at a time: they
 start whole installations or a browser, and two of them at once would measure each other. All other files fill the workers' time.
@@ -7,9 +9,11 @@ start whole installations or a browser, and two of them at once would measure ea
 from __future__ import annotations
 
 import os
+import zlib
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from tests.rounds import is_full
 from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
@@ -21,6 +25,11 @@ STRANDS: Final = {
     "browser": ("tests/journeys/", "tests/examples/"),
 }
 """Strands, by the beginnings of their files' paths; a strand's files run in the order of its beginnings."""
+
+DEAR: Final = ("tests/durability/", "tests/journeys/", "tests/examples/", "tests/migrations/")
+"""Files whose tests start installations or a browser. A whole run tries some variants of each test; `ROUNDS=full` tries all."""
+
+ONE_OF: Final = 3
 
 ALONE: Final = ("tests/threats/test_a_name_is_asked_about.py",)
 """Files that measure time so finely that nothing may run beside them: they come last, on one worker."""
@@ -46,11 +55,41 @@ def pytest_configure(config: pytest.Config) -> None:
         settings.load_profile("untimed")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that start the program as a process, by their fixtures."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that start the program as a process, by their fixtures; leave out variants that this run does not try."""
+    if _is_whole(config) and not is_full():
+        left = left_out([item.nodeid for item in items])
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid in left])
+        items[:] = [item for item in items if item.nodeid not in left]
     for item in items:
         if PROGRAM & set(getattr(item, "fixturenames", ())):
             item.add_marker("program")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: WorkerController) -> None:
+    """Tell a worker whether the run is a whole one: it collects what the controller was asked for."""
+    node.workerinput["whole"] = _is_whole(node.config)
+
+
+def _is_whole(config: pytest.Config) -> bool:
+    told = getattr(config, "workerinput", None)
+    if told is not None:
+        return bool(told["whole"])
+    return config.args_source is not pytest.Config.ArgsSource.ARGS and not config.option.keyword
+
+
+def left_out(ids: list[str]) -> set[str]:
+    """Return the ids of the variants that are not tried: of each dear test one in three stays, at another place in each test."""
+    variants: dict[str, list[str]] = {}
+    for id_ in ids:
+        if id_.startswith(DEAR):
+            variants.setdefault(id_.partition("[")[0], []).append(id_)
+    left: set[str] = set()
+    for name, some in variants.items():
+        stays = zlib.crc32(name.encode()) % min(ONE_OF, len(some))
+        left.update(id_ for place, id_ in enumerate(some) if place % ONE_OF != stays and len(some) > 1)
+    return left
 
 
 @pytest.hookimpl(optionalhook=True)

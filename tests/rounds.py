@@ -1,7 +1,7 @@
 """How often tests repeat what goes wrong by chance: a kill, a race, a crowd.
 
-`make test` repeats enough to see that everything still works; `ROUNDS=full make test` repeats as often as the documents say, and
-`ROUNDS=long` tries histories for an hour on top.
+`make test` repeats enough to see that everything still works. `ROUNDS=full make test` repeats as often as the documents say, and tries all
+variants (tests.parallel). `ROUNDS=long` tries histories for an hour on top.
 """
 
 from __future__ import annotations

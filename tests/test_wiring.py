@@ -22,6 +22,7 @@ from countersign.domain.shared.contact import parse_contact
 from countersign.domain.verifications.challenge import ChallengeState
 from countersign.errors import SettingsError, UnavailableError
 from countersign.flows.maintenance.applications import ApplicationDirectory
+from countersign.flows.maintenance.housekeeper import take_lease
 from countersign.flows.verifications.begin import BeginRequest, begin_challenge
 from countersign.flows.verifications.check import check_challenge
 from countersign.flows.verifications.results import Done
@@ -188,6 +189,31 @@ async def test_settings_that_differ_are_told_once_and_by_section(
         await asyncio.sleep(0.05)
     await lifespan.leave()
     assert [line["sections"] for line in logs if line["event"] == "settings_differ"] == [["limits"]]
+
+
+async def test_a_worker_that_is_missing_is_told_once_and_so_is_its_return(
+    development: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """O6: by a process that has none of its own."""
+    monkeypatch.setattr(process, "WATCH_EVERY", 0.01)
+    lifespan = await process.open_process(msgspec.structs.replace(development, no_worker=True))
+    core = lifespan.runtime.core
+
+    async def said(event: str) -> None:
+        async with asyncio.timeout(10):
+            while not any(line["event"] == event for line in logs):  # noqa: ASYNC110 - a task of the program says so
+                await asyncio.sleep(0.01)
+
+    with capture_logs() as logs:
+        await lifespan.begin(shared=False)
+        await said("worker_missing")
+        await asyncio.sleep(0.05)
+        await take_lease(core, "one")
+        await said("worker_back")
+        await asyncio.sleep(0.05)
+    await lifespan.leave()
+    told = [line["event"] for line in logs if line["event"].startswith("worker_")]
+    assert told == ["worker_missing", "worker_back"]
 
 
 async def test_production_starts_on_a_newer_database_that_allows_it(production: Settings) -> None:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -43,6 +44,25 @@ def test_a_developers_house_is_in_order(run: Run) -> None:
         found[name]["state"] for name in ("keys", "database", "fingerprint", "deliveries", "disk", "route sms")
     } == {"fine"}
     assert found["environment"]["state"] == "advice"
+
+
+def test_a_worker_that_died_is_missed_before_any_message_is_late(run: Run, tmp_path: Path) -> None:
+    """O6: it was found by a message that was due for a minute."""
+    run("apps", "list")
+    (file,) = tmp_path.rglob("countersign.db")
+
+    def holds(until: int) -> None:
+        with contextlib.closing(sqlite3.connect(file)) as database, database:
+            lease = json.dumps({"holder": "one", "until": until}).encode()
+            database.execute("INSERT OR REPLACE INTO facts (name, value) VALUES ('housekeeper', ?)", (lease,))
+
+    assert "worker" not in findings(run)[1], "none has ever run"
+    holds(int(time.time() * 1_000) + 40_000)
+    assert findings(run)[1]["worker"]["state"] == "fine"
+    holds(int(time.time() * 1_000) - 1_000)
+    found = findings(run)[1]["worker"]
+    assert found["state"] == "advice"
+    assert "countersign work" in found["remedy"]
 
 
 def test_a_house_that_was_never_opened_is_no_emergency(run: Run, tmp_path: Path) -> None:

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from tests.peers.certificates import CertificateAuthority
+from tests.providers.contexts import context
+from tests.providers.peers import message
 
 from countersign.cli.doctor.certificate_checks import SOON, judge_certificate, look_at_certificate
 from countersign.domain.delivery.delivery import Reason
 from countersign.errors import DeliveryFailedError
 from countersign.providers import TlsPeer
+from countersign.providers.email.smtp import SmtpProvider, SmtpSettings
 from countersign.providers.http.client import Endpoint, HttpClient
 
 if TYPE_CHECKING:
@@ -134,6 +137,36 @@ async def test_the_log_says_the_same_cause(authority: CertificateAuthority, chan
     assert caught.value.reason is Reason.MISCONFIGURED
     assert said in looked.seen
     assert looked.remedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "permanent"),
+    [
+        ({"begins": -90, "ends": -3}, False),
+        ({"begins": 3, "ends": 90}, False),
+        ({"names": ("other.example",)}, True),
+    ],
+)
+async def test_what_is_renewed_over_there_ends_by_itself(
+    authority: CertificateAuthority, changes: dict[str, Any], *, permanent: bool
+) -> None:
+    """D8: an expired certificate ended each message at once, though its code lived until after the renewal."""
+    async with serving(authority.server(**changes), "smtp") as port:
+        given = SmtpSettings(
+            host="localhost", port=port, ca_file=authority.ca_file, from_address="codes@shop.example", timeout=5.0
+        )
+        mail = SmtpProvider(given, context())
+        with pytest.raises(DeliveryFailedError, match="certificate") as by_mail:
+            await mail.send(message())
+        await mail.close()
+    async with serving(authority.server(**changes)) as port:
+        url = f"https://localhost:{port}"
+        client = HttpClient(Endpoint(label="Acme", url=url, allow_private=True, ca_file=authority.ca_file))
+        with pytest.raises(DeliveryFailedError, match="certificate") as by_http:
+            await client.post(f"{url}/x", {}, b"")
+        await client.close()
+    for caught in (by_mail, by_http):
+        assert (caught.value.reason, caught.value.permanent) == (Reason.MISCONFIGURED, permanent)
 
 
 async def test_a_server_whose_tls_fails_is_not_told_to_renew_its_certificate(authority: CertificateAuthority) -> None:

@@ -41,15 +41,15 @@ def ask(installation: Installation, path: str, body: dict[str, Any]) -> tuple[in
         connection.close()
 
 
-async def fill(installation: Installation) -> None:
+async def fill(installation: Installation, rows: int = ROWS) -> None:
     if installation.sqlite:
         await installation.change(
-            f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS})"  # noqa: S608 - a number of ours
+            f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})"  # noqa: S608 - a number of ours
             " INSERT INTO limits (key, tat) SELECT CAST(printf('%032d', i) AS BLOB), i FROM n"
         )
     else:
         await installation.change(
-            f"INSERT INTO limits SELECT convert_to(lpad(i::text, 32, '0'), 'UTF8'), i FROM generate_series(1, {ROWS}) i"  # noqa: S608
+            f"INSERT INTO limits SELECT convert_to(lpad(i::text, 32, '0'), 'UTF8'), i FROM generate_series(1, {rows}) i"  # noqa: S608
         )
 
 
@@ -120,7 +120,9 @@ async def test_a_backup_under_load_is_whole_and_holds_up_nobody(each_url: str, e
 def test_a_killed_backup_leaves_no_file_under_its_name(each_url: str, tmp_path: Path) -> None:
     """O11: and the next one is made as if nothing had happened."""
     with installed(tmp_path, each_url, config=CONFIG) as installation:
-        asyncio.run(fill(installation))
+        asyncio.run(
+            fill(installation, (5 if installation.sqlite else 1) * ROWS)
+        )  # SQLite copies them so fast that no kill is in time
         folder = tmp_path / "backups"
         folder.mkdir()
         for sent in (signal.SIGKILL, signal.SIGTERM):
@@ -138,7 +140,7 @@ def test_a_killed_backup_leaves_no_file_under_its_name(each_url: str, tmp_path: 
             running.wait(WITHIN)
             assert not list(folder.glob("countersign-*"))
             left = list(folder.iterdir())
-            assert len(left) == (1 if sent is signal.SIGKILL else 0), "what was killed a day ago is removed"
+            assert bool(left) is (sent is signal.SIGKILL), "what was killed a day ago is removed"
             for path in left:
                 os.utime(path, (0, 0))
         assert installation.program.run("backup", "backups").returncode == 0

@@ -17,7 +17,7 @@ from tests.durability.installation import Installation, Started, installed, webh
 from tests.durability.sender import SECRET, Sender
 from tests.rounds import rounds
 
-ROUNDS = rounds(50)
+ROUNDS = rounds(50, 10)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

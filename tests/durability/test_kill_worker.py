@@ -15,7 +15,7 @@ from tests.durability.sender import SECRET, Sender
 from tests.providers.peers import MailPeer
 from tests.rounds import rounds
 
-ROUNDS = rounds(50)
+ROUNDS = rounds(50, 10)
 
 pytestmark = [pytest.mark.slow, pytest.mark.postgres, pytest.mark.peers, pytest.mark.timeout(300)]
 

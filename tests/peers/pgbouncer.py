@@ -10,9 +10,9 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
-from tests.peers.postgres import NOBODY, PostgresServer
+from tests.peers.postgres import NOBODY
 from tests.peers.program import free_port
 
 PATIENCE: Final = 20.0
@@ -23,10 +23,16 @@ class MissingPgBouncerError(Exception):
     """PgBouncer cannot run here; the text says why."""
 
 
+class Listens(Protocol):
+    """A PostgreSQL on a port of loopback."""
+
+    port: int
+
+
 class PgBouncer:
     """A pooler with `pool` connections to each database of a server, on a port of loopback; it asks for no password."""
 
-    def __init__(self, server: PostgresServer, *, pool: int = 4) -> None:
+    def __init__(self, server: Listens, *, pool: int = 4) -> None:
         program = shutil.which("pgbouncer") or ("/usr/sbin/pgbouncer" if Path("/usr/sbin/pgbouncer").exists() else None)
         if program is None:
             raise MissingPgBouncerError("pgbouncer is not installed (apt-get install pgbouncer)")
@@ -37,6 +43,7 @@ class PgBouncer:
             f"[databases]\n* = host=127.0.0.1 port={server.port} user=tester\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
             f"listen_port = {self.port}\nunix_socket_dir =\nauth_type = any\npool_mode = transaction\n"
             f"default_pool_size = {pool}\nmax_client_conn = 500\nquery_wait_timeout = 10\n"
+            "server_login_retry = 1\n"
         )
         as_nobody: list[str] = []
         if os.geteuid() == 0:

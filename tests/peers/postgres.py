@@ -120,6 +120,12 @@ class PostgresServer:
         """Have a standby follow nobody any more, and take writes."""
         self._call("pg_ctl", "-D", self._data, "-w", "-t", "60", "promote")
 
+    def demote(self) -> None:
+        """Restart as a standby, which takes no writes and follows nobody."""
+        self.stop()
+        (self._data / "standby.signal").touch()
+        self.start()
+
     def kill(self) -> None:
         """Kill -9 of every process, as when the machine dies."""
         pid = self.pid

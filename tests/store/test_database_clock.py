@@ -71,7 +71,8 @@ async def test_the_clock_is_measured_again_on_a_connection_that_stays(
         monkeypatch.setattr(postgres_clock, "steady_ms", lambda: steady() - 60_000)
         assert abs(database.now() - wall()) > 50_000
         monkeypatch.setattr("countersign.store.engine.postgres_hosts.steady_ms", lambda: steady() - 60_000)
-        await database.run(one)
+        for _ in range(3):  # what was being measured while the clock was set counts until it is measured once more
+            await database.run(one)
         assert abs(database.now() - wall()) < 1_000
     finally:
         await database.close()

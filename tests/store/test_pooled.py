@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from typing import TYPE_CHECKING
 
@@ -10,19 +11,21 @@ import pytest
 from tests.flows import place as place_module
 from tests.flows.place import approvals, place_at
 from tests.peers.pgbouncer import MissingPgBouncerError, PgBouncer
+from tests.peers.postgres import PostgresServer
+from tests.peers.program import free_port
 from tests.store.test_ledger import Add
 
+from countersign.errors import UnavailableError
 from countersign.flows.maintenance.audit import verify_events
 from countersign.flows.maintenance.sweep import sweep
 from countersign.store.engine.connect import open_database
 from countersign.store.engine.database import Rows, Sql
 from countersign.store.engine.migrate import migrate, pending
+from countersign.store.engine.postgres_hosts import FAILURES, PostgresHosts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from tests.peers.postgres import PostgresServer
 
 pytestmark = pytest.mark.postgres
 
@@ -118,3 +121,46 @@ def test_the_schema_is_migrated_through_the_pooler_too(pooler: PgBouncer, empty_
     url = pooler.url(empty_postgres_url.rpartition("/")[2])
     migrate(url)
     assert pending(url) == []
+
+
+@pytest.fixture
+def fickle_server() -> Iterator[PostgresServer]:
+    """Give a server of this test's own, to be demoted and promoted."""
+    server = PostgresServer()
+    yield server
+    server.remove()
+
+
+async def one() -> Rows:
+    return await Sql("SELECT 1")
+
+
+async def test_a_pooler_that_tells_what_its_server_was_is_not_believed(fickle_server: PostgresServer) -> None:
+    """O8: a pooler reports for ever what a server was when it first met it, and keeps clients while a primary becomes a standby."""
+    with contextlib.ExitStack() as stack:
+
+        def pooler() -> str:
+            try:
+                started = PgBouncer(fickle_server)
+            except MissingPgBouncerError as reason:
+                pytest.skip(f"PgBouncer cannot run here: {reason}")
+            stack.callback(started.remove)
+            return started.url("postgres").replace("/postgres", f",127.0.0.1:{free_port()}/postgres")
+
+        met_as_primary = pooler()
+        database = open_database(met_as_primary, ledger_connections=1, pool=1, pooled=True)
+        await database.open()
+        assert await database.read(one) == [(1,)]
+        fickle_server.demote()
+        with pytest.raises(UnavailableError):  # and not with what the standby has
+            await database.read(one)
+        met_as_standby = pooler()
+        for url in (met_as_primary, met_as_standby):
+            with pytest.raises(FAILURES):
+                await PostgresHosts(url, pooled=True).connect({})
+        fickle_server.promote()
+        connection, host = await PostgresHosts(met_as_standby, pooled=True).connect({})
+        connection.terminate()
+        assert host == 0
+        assert await database.read(one) == [(1,)]
+        await database.close()

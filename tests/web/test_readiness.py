@@ -17,6 +17,7 @@ from tests.web.conftest import Opener
 from countersign.clock import system_clock
 from countersign.errors import OverloadedError, PeerUnavailableError, UnavailableError
 from countersign.flows.maintenance.clock_skew import ClockWatch
+from countersign.flows.maintenance.housekeeper import LEASE, give_up_lease, take_lease
 from countersign.store.engine import postgres
 from countersign.web.api import health
 from countersign.web.app import make_app
@@ -165,6 +166,29 @@ async def test_clocks_that_part_are_told(served: tuple[Runtime, WebApplication],
     assert ("clock" in answer.json["checks"]) == (status == 503)
     assert seen
     assert (await Client(app).get("/health/live")).status == 200
+
+
+@pytest.mark.parametrize("no_worker", [True, False])
+async def test_a_worker_that_is_missing_is_told_and_takes_nobody_out(open_house: Opener, *, no_worker: bool) -> None:
+    """O6: `worker` was ok while every worker was dead."""
+    runtime = await open_house(no_worker="yes" if no_worker else "no")
+    app = make_app(runtime, worker_alive=lambda: True)
+
+    async def told() -> str:
+        answer = await Client(app).get("/health/ready")
+        assert (answer.status, answer.json["ready"]) == (200, True)
+        said: str = answer.json["checks"]["worker"]
+        return said
+
+    assert ("countersign work" in await told()) == no_worker, "none was ever started"
+    await take_lease(runtime.core, "one")
+    assert await told() == "ok"
+    runtime.clock.ahead += LEASE
+    assert ("countersign work" in await told()) == no_worker, "it died"
+    await take_lease(runtime.core, "two")
+    assert await told() == "ok"
+    await give_up_lease(runtime.core, "two")
+    assert ("countersign work" in await told()) == no_worker, "it was stopped"
 
 
 class Counting:

@@ -13,6 +13,7 @@ from countersign.config import Settings
 from countersign.config.agreement import agreement_of, differing_sections
 from countersign.errors import UnavailableError
 from countersign.flows.delivery.bounces import poll_mailbox
+from countersign.flows.maintenance.housekeeper import is_missing
 from countersign.messages.custom.custom_templates import CustomTemplates
 from countersign.serving.metrics_server import serve_metrics
 from countersign.store.tables import metadata
@@ -24,6 +25,9 @@ BEGIN_AGAIN: Final = 1.0
 
 COMPARE_EVERY: Final = 15.0
 """Seconds between two looks at the settings of the other programs."""
+
+WATCH_EVERY: Final = 5.0
+"""Seconds between two looks whether a worker runs, where this process has none."""
 
 _log = structlog.get_logger("countersign.serving")
 
@@ -38,6 +42,7 @@ class ProcessLifespan:
         self._collecting: asyncio.Task[None] | None = None
         self._metrics: asyncio.Server | None = None
         self._comparing: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
 
     @property
     def delivering(self) -> bool:
@@ -60,6 +65,8 @@ class ProcessLifespan:
                 self._collecting = asyncio.create_task(looking, name="bounces")
         await self.open_metrics(shared=shared)
         self._comparing = asyncio.create_task(self._compare_settings(), name="settings")
+        if self._worker is None:
+            self._watching = asyncio.create_task(self._watch_workers(), name="workers")
 
     async def open_metrics(self, *, shared: bool) -> None:
         """Open the port of the metrics, if there is one."""
@@ -88,7 +95,7 @@ class ProcessLifespan:
         """Stop, release claims, finish what waits, and close everything."""
         self.stop()
         await self.ended()
-        for task in (self._collecting, self._comparing):
+        for task in (self._collecting, self._comparing, self._watching):
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
@@ -114,6 +121,22 @@ class ProcessLifespan:
                 _log.warning("settings_differ", sections=found, detail="A program that started later has others.")
             seen, told = found, found if found == seen else told
             await asyncio.sleep(COMPARE_EVERY)
+
+    async def _watch_workers(self) -> None:
+        """Say when no worker runs, and when one does again. It must be seen twice, for while one is restarted there is none."""
+        core, seen, told = self.runtime.core, False, False
+        while True:
+            await asyncio.sleep(WATCH_EVERY)
+            try:
+                lease = await core.database.read(metadata.find, metadata.HOUSEKEEPER)
+            except UnavailableError:
+                continue
+            missing = is_missing(lease, core.now())
+            if missing and seen and not told:
+                _log.error("worker_missing", remedy="Messages wait. Start `countersign work`.")
+            elif told and not missing:
+                _log.info("worker_back")
+            seen, told = missing, missing and (seen or told)
 
     async def _deliver(self, worker: Worker) -> None:
         stats, stopping = self.runtime.metrics, self.runtime.stopping

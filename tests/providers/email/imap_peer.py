@@ -49,6 +49,10 @@ class ImapPeer:
             case "FETCH":
                 limit = re.search(r"<0\.(\d+)>", rest)
                 assert limit is not None
+                if (
+                    int(words[1]) not in self.mails
+                ):  # another reader removed it: "ignored without any error" (RFC 3501, 6.4.8)
+                    return b""
                 raw = self.mails[int(words[1])][: int(limit[1])]
                 return f"* 1 FETCH (UID {words[1]} BODY[]<0> {{{len(raw)}}}\r\n".encode() + raw + b")\r\n"
             case "STORE":

@@ -78,6 +78,24 @@ async def test_two_who_read_at_once_are_one(live: Place, start_tcp_server: Start
     assert (await live.count("suppressions"), peer.mails) == (1, {})
 
 
+async def test_a_mail_that_another_reader_removed_meanwhile_is_passed_over(
+    start_tcp_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D2: a server answers nothing for it (RFC 3501, 6.4.8), and what follows is read."""
+    peer = ImapPeer({4: b"Subject: a\r\n\r\n", 5: b"Subject: b\r\n\r\n"})
+    answer = peer._answer
+
+    def removing(name: str, words: list[str], rest: str) -> bytes:
+        said = answer(name, words, rest)
+        if name == "SEARCH":
+            peer.mails.pop(4)
+        return said
+
+    monkeypatch.setattr(peer, "_answer", removing)
+    found = await BounceMailbox(settings(await start_tcp_server(peer))).fetch_unseen()
+    assert [mail.uid for mail in found] == [b"5"]
+
+
 @pytest.mark.parametrize("tls", ["tls"])
 async def test_the_connection_is_secured_and_a_stranger_is_not_told_the_password(
     start_tcp_server: StartServer, authority: Authority, tls: str

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from countersign.errors import SettingsError
 from countersign.providers.http.client import (
@@ -102,3 +105,29 @@ async def test_a_look_says_what_is_wrong_with_a_remedy(start_tcp_server: StartSe
     )
     assert (await client.check()).seen.endswith("can be reached over TLS")
     await client.close()
+
+
+async def test_a_clock_that_is_off_is_told_once_and_so_is_its_end(start_tcp_server: StartServer) -> None:
+    """O6: where the database is on the same machine, or is SQLite, nothing that ran said so: only the doctor did."""
+    ahead: int | None = 0
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        date = "" if ahead is None else f"date: {formatdate(time.time() - ahead, usegmt=True)}\r\n"
+        writer.write(f"HTTP/1.1 200 OK\r\n{date}content-length: 0\r\nconnection: close\r\n\r\n".encode())
+        writer.close()
+
+    url = f"http://127.0.0.1:{await start_tcp_server(answer)}"
+    client = HttpClient(Endpoint(label="Acme", url=url, allow_http=True, allow_private=True))
+    with capture_logs() as logs:
+        for ahead in (0, 25, 240, 240, None, 0, -240):  # noqa: B007 - the server reads it
+            await client.post(f"{url}/x", {}, b"")
+    await client.close()
+    told = [(line["event"], line.get("seconds", 0)) for line in logs]
+    assert [event for event, _ in told] == [
+        "provider_clock_differs",
+        "provider_clock_agrees",
+        "provider_clock_differs",
+    ]
+    assert told[0][1] == pytest.approx(239, abs=2)
+    assert told[2][1] == pytest.approx(-239, abs=2)

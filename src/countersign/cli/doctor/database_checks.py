@@ -21,6 +21,7 @@ from countersign.domain.policy import INBOX
 from countersign.errors import CountersignError
 from countersign.flows.maintenance.clock_skew import measure_skew
 from countersign.flows.maintenance.environment import environment_fault
+from countersign.flows.maintenance.housekeeper import is_missing
 from countersign.keys import Keyring
 from countersign.store.engine.connect import open_database, sqlite_path
 from countersign.store.engine.database import Database
@@ -89,6 +90,7 @@ async def check_database(settings: Settings, keyring: Keyring | None) -> list[Ch
                 if keyring is not None
                 else []
             ),
+            *await _worker(database),
             *await _backlog(settings, database),
         ]
     except CountersignError as error:
@@ -184,6 +186,23 @@ async def _clock(database: Database) -> list[CheckResult]:
             )
         ]
     return [CheckResult("clock", CheckState.FINE, f"within {skew} ms of the database's")]
+
+
+async def _worker(database: Database) -> list[CheckResult]:
+    """Return whether a worker runs, where one has ever run."""
+    lease = await database.read(metadata.find, metadata.HOUSEKEEPER)
+    if lease is None:
+        return []
+    if is_missing(lease, database.now()):
+        return [
+            CheckResult(
+                "worker",
+                CheckState.ADVICE,
+                "None runs: no message is sent, and nothing is swept.",
+                "Start `countersign work`, or `countersign serve` without no_worker.",
+            )
+        ]
+    return [CheckResult("worker", CheckState.FINE, "one keeps house")]
 
 
 async def _backlog(settings: Settings, database: Database) -> list[CheckResult]:

@@ -34,6 +34,14 @@ async def give_up_lease(core: CoreContext, holder: str) -> None:
     await core.database.run(_give_up, holder)
 
 
+def is_missing(stored: bytes | None, now: int) -> bool:
+    """Return True if no worker holds the lease that is `stored`, at `now` (ms): none runs, or none was ever started.
+
+    A worker that was killed is found missing when its lease ends.
+    """
+    return stored is None or msgspec.json.decode(stored, type=HousekeeperLease).until <= now
+
+
 async def _take(holder: str, now: int) -> bool:
     found = await _find()
     if found is not None and found.holder != holder and now < found.until <= now + LEASE:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
 
 import msgspec
@@ -27,6 +28,7 @@ from countersign.providers.email.smtp_replies import Stage, failure_of_reply, wh
 from countersign.providers.email.verp import make_return_path
 from countersign.providers.fields import CaFile, Timeout
 from countersign.providers.http import tls
+from countersign.providers.http.name_lookup import find_addresses
 from countersign.setting import Described
 
 if TYPE_CHECKING:
@@ -43,6 +45,9 @@ AT_ONCE: Final = 4
 
 PROBE: Final = 1 / 3
 """The part of the time-out that a kept connection may take to show that it is alive, so that a new one can still be made."""
+
+LOOK_UP: Final = 2 / 3
+"""The part of the time-out that the look-up of the server's address may take, so that a DNS that hangs is told from a server that does."""
 
 _FAREWELL: Final = 1.0  # seconds for QUIT when the program stops
 _MAX_PORT: Final = 65_535
@@ -292,6 +297,12 @@ class SmtpProvider:
         return None
 
     async def _connect(self) -> SMTP:
+        # The library looks the host up as well, in threads that are few and shared. A DNS that hangs must not get that far.
+        try:
+            async with asyncio.timeout(self._settings.timeout * LOOK_UP):
+                await find_addresses(self._settings.host, self._settings.port)
+        except TimeoutError:
+            raise socket.gaierror from None
         smtp = self._new_connection()
         await smtp.connect()
         return smtp
@@ -346,7 +357,9 @@ def _failure(error: Exception) -> DeliveryFailedError:
         return _timed_out()
     if (fault := tls.certificate_fault(error)) is not None:
         return DeliveryFailedError(
-            Reason.MISCONFIGURED, f"The mail server's certificate {fault.what}. {fault.remedy}", permanent=True
+            Reason.MISCONFIGURED,
+            f"The mail server's certificate {fault.what}. {fault.remedy}",
+            permanent=not fault.passes,
         )
     if isinstance(
         error, OSError

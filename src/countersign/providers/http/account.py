@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 import msgspec
 
 from countersign.errors import DeliveryFailedError
 from countersign.providers import Connectivity
-from countersign.providers.http.client import ApiResponse, HttpClient
+from countersign.providers.http.client import ApiResponse, HttpClient, measure_ahead
 
 REFUSED: Final = 401
 FORBIDDEN: Final = 403
@@ -58,7 +56,10 @@ async def check_account(
         )
     found = judge(response)
     return msgspec.structs.replace(
-        reached, seen=f"{reached.seen}, and {found.seen}", remedy=found.remedy, ahead=_ahead(response, before)
+        reached,
+        seen=f"{reached.seen}, and {found.seen}",
+        remedy=found.remedy,
+        ahead=measure_ahead(response.headers, before),
     )
 
 
@@ -78,19 +79,3 @@ def judge_status(response: ApiResponse, remedy: str) -> AccountFinding:
     return AccountFinding(
         f"answered {status} when it was asked for the account", "Look at the provider's page of outages, and try again."
     )
-
-
-def _ahead(response: ApiResponse, before: float) -> int | None:
-    """Return by how many ms we are ahead of a provider's Date (RFC 9110, 6.6.1), at least; None if it has none.
-
-    A Date has whole seconds, and is of some moment between our request and its response.
-    """
-    try:
-        date = parsedate_to_datetime(response.headers.get("date", ""))
-    except ValueError:
-        return None
-    theirs = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
-    if theirs + 1 < before:
-        return round((before - theirs - 1) * 1_000)
-    after = time.time()
-    return round((after - theirs) * 1_000) if theirs > after else 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx2
 import msgspec
+import structlog
 
 from countersign.domain.delivery.delivery import MAX_TRY, Reason
 from countersign.errors import DeliveryFailedError, SettingsError
@@ -27,6 +29,9 @@ MAX_RETRY_AFTER: Final = 24 * 60 * 60
 MAX_ID: Final = 200
 """Characters of a provider's own id for a message."""
 
+SKEWED: Final = 30_000
+"""Milliseconds. A clock that is so much off has codes of authenticator apps refused; signed requests are refused from five minutes on."""
+
 _REDIRECTS: Final = range(300, 400)
 _THROTTLED: Final = 429
 _UNAVAILABLE: Final = 503
@@ -35,6 +40,9 @@ _TEMPORARY: Final = frozenset({408, 409, 425})
 
 # At level DEBUG httpcore2 logs every header of a response, and a provider may repeat the recipient there.
 logging.getLogger("httpcore2").setLevel(logging.INFO)
+
+
+_log = structlog.get_logger("countersign.clock")
 
 
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +123,7 @@ class HttpClient:
             trust_env=False,
             limits=httpx2.Limits(max_connections=endpoint.connections, keepalive_expiry=30),
         )
+        self._is_skewed = False
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ApiResponse:
         """Post `body` and return the response; raises DeliveryFailedError, within the time-out of the endpoint."""
@@ -127,15 +136,25 @@ class HttpClient:
         """
         label = self._endpoint.label
         outcome: ApiResponse | DeliveryFailedError
+        addresses: list[str] = []
+        before = time.time()
         try:
             async with asyncio.timeout(self._endpoint.timeout):
-                outcome = await self._try_addresses(method, httpx2.URL(url), headers, body)
+                addresses += await self._resolve(httpx2.URL(url))
+                outcome = await self._try_addresses(addresses, method, httpx2.URL(url), headers, body)
         except (TimeoutError, httpx2.TimeoutException):
-            outcome = DeliveryFailedError(Reason.TIMED_OUT, f"{label} did not answer in time.", permanent=False)
+            outcome = (
+                DeliveryFailedError(Reason.TIMED_OUT, f"{label} did not answer in time.", permanent=False)
+                if addresses
+                else DeliveryFailedError(
+                    Reason.UNREACHABLE, f"{label}: no DNS server told the address of its host in time.", permanent=False
+                )
+            )
         except httpx2.HTTPError as error:
             outcome = _failure_of_error(label, error)
         if isinstance(outcome, DeliveryFailedError):
             raise outcome  # outside of the handlers: the library's error may name the recipient, and would be its context
+        self._compare_clocks(measure_ahead(outcome.headers, before))
         return outcome
 
     async def check(self) -> Connectivity:
@@ -176,13 +195,31 @@ class HttpClient:
         """Close the connections that were kept."""
         await self._transport.aclose()
 
-    async def _try_addresses(
-        self, method: str, url: httpx2.URL, headers: Mapping[str, str], body: bytes
-    ) -> ApiResponse:
-        endpoint = self._endpoint
+    def _compare_clocks(self, ahead: int | None) -> None:
+        """Log once that our clock and the provider's differ, and once that they agree. On a single machine nobody else would say so."""
+        if ahead is None or (abs(ahead) >= SKEWED) == self._is_skewed:
+            return
+        self._is_skewed = not self._is_skewed
+        if self._is_skewed:
+            _log.warning(
+                "provider_clock_differs",
+                provider=self._endpoint.label,
+                seconds=round(ahead / 1_000),
+                remedy="Synchronise this machine by NTP. `countersign doctor` compares it with every provider.",
+            )
+        else:
+            _log.info("provider_clock_agrees", provider=self._endpoint.label)
+
+    async def _resolve(self, url: httpx2.URL) -> list[str]:
         port = url.port or (443 if url.scheme == "https" else 80)
-        found = await resolve_allowed(url.host, port, allow_private=endpoint.allow_private, label=endpoint.label)
-        share = endpoint.timeout / len(found)
+        return await resolve_allowed(
+            url.host, port, allow_private=self._endpoint.allow_private, label=self._endpoint.label
+        )
+
+    async def _try_addresses(
+        self, found: Sequence[str], method: str, url: httpx2.URL, headers: Mapping[str, str], body: bytes
+    ) -> ApiResponse:
+        share = self._endpoint.timeout / len(found)
         for address in found[:-1]:
             try:
                 return await self._try_address(address, method, url, headers, body, share=share)
@@ -262,6 +299,22 @@ def parse_retry_after(text: str, now: int) -> int | None:
     return min(max(0, int(date.timestamp()) - now), MAX_RETRY_AFTER)
 
 
+def measure_ahead(headers: Mapping[str, str], before: float) -> int | None:
+    """Return by how many ms we are ahead of the Date of a response (RFC 9110, 6.6.1), at least; None if it has none.
+
+    `before` is when the request was made, in seconds. A Date has whole seconds, and is of some moment between the request and its response.
+    """
+    try:
+        date = parsedate_to_datetime(headers.get("date", ""))
+    except (ValueError, TypeError, IndexError, OverflowError):  # whatever it is, the message was taken
+        return None
+    theirs = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    if theirs + 1 < before:
+        return round((before - theirs - 1) * 1_000)
+    after = time.time()
+    return round((after - theirs) * 1_000) if theirs > after else 0
+
+
 def usable_id(text: object) -> str:
     """Return a provider's id of a message if it can be stored, else ""."""
     return text if isinstance(text, str) and len(text) <= MAX_ID and text.isprintable() else ""
@@ -281,7 +334,7 @@ def _failure_of_error(label: str, error: httpx2.HTTPError) -> DeliveryFailedErro
     fault = tls.certificate_fault(error)
     if fault is not None:
         return DeliveryFailedError(
-            Reason.MISCONFIGURED, f"{label}: its certificate {fault.what}. {fault.remedy}", permanent=True
+            Reason.MISCONFIGURED, f"{label}: its certificate {fault.what}. {fault.remedy}", permanent=not fault.passes
         )
     if tls.is_tls_failure(error):
         return DeliveryFailedError(Reason.UNREACHABLE, f"{label}: TLS failed on its side.", permanent=False)

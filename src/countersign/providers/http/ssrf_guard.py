@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Final
 
 from countersign.domain.delivery.delivery import Reason
 from countersign.errors import DeliveryFailedError
+from countersign.providers.http.name_lookup import find_addresses
 
 # The registries of special-purpose addresses (RFC 6890) are written out: the standard library's `is_global` changed its mind
 # between patch releases of Python 3.11 (CVE-2024-4032).
@@ -88,12 +87,11 @@ async def resolve_allowed(host: str, port: int, *, allow_private: bool, label: s
 
     """
     try:
-        found = await asyncio.to_thread(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        literals = await find_addresses(host, port)
     except (OSError, UnicodeError):
-        found = []
-    literals = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        literals = []
     if not literals:
-        raise DeliveryFailedError(Reason.UNREACHABLE, f"{label}: its host has no address.", permanent=False)
+        raise DeliveryFailedError(Reason.UNREACHABLE, f"{label}: its host has no address (DNS).", permanent=False)
     if not all(is_allowed(ip_address(literal), allow_private=allow_private) for literal in literals):
         raise DeliveryFailedError(
             Reason.MISCONFIGURED,

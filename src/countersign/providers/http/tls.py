@@ -13,16 +13,23 @@ E = TypeVar("E", bound=BaseException)
 
 
 class CertificateFault(msgspec.Struct, frozen=True):
-    """What is wrong with a certificate: the end of a sentence that begins with "its certificate", and the remedy."""
+    """What is wrong with a certificate: the end of a sentence that begins with "its certificate", and the remedy.
+
+    `passes` is True if it ends without any change of ours: what has expired is renewed over there, and what is not valid yet will be. A
+    message that lives until then need not be lost.
+    """
 
     what: str
     remedy: str
+    passes: bool = False
 
 
 # Codes of OpenSSL's verification (X509_V_ERR_*).
-_EXPIRED: Final = CertificateFault("has expired", "Renew it, with those that it comes with.")
+_EXPIRED: Final = CertificateFault("has expired", "Renew it, with those that it comes with.", passes=True)
 _NOT_YET: Final = CertificateFault(
-    "is not valid yet", "Compare the clocks of both machines, or put the certificate there that is valid now."
+    "is not valid yet",
+    "Compare the clocks of both machines, or put the certificate there that is valid now.",
+    passes=True,
 )
 _OTHER_NAME: Final = CertificateFault(
     "is for another name", "Use the name that it is for, or have one made for this name."

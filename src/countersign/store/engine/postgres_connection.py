@@ -69,6 +69,9 @@ _REFUSED_CLASSES: Final = ("22", "23")
 _OUTAGE_CLASSES: Final = ("08", "28", "53", "57", "58", "XX", "3D")
 _READ_ONLY: Final = "25006"
 _NO_RIGHT: Final = "42501"
+_STANDBY: Final = "55000"
+_REFUSED_BY_STANDBY: Final = "SELECT pg_current_wal_lsn()"
+"""A statement that a standby refuses (with _STANDBY), and that costs a primary nothing."""
 _LOCK_WAIT: Final = "55P03"
 _COLLIDED: Final = ("40001", "40P01")
 _UNMIGRATED: Final = ("42P01", "42703", "3F000")
@@ -265,13 +268,17 @@ class ReconnectingConnection:
         return connection
 
     def _begin_statement(self, begin: str) -> str:
-        """Return what begins a transaction, with the settings that hold in it alone; through a pooler those are all."""
+        """Return what begins a transaction, with the settings that hold in it alone; through a pooler those are all.
+
+        A pooler keeps our connection while its server becomes a standby, which would answer reads with what was.
+        """
         settings: dict[str, str] = {}
         if self._hosts.pooled:
             settings = {name: value for name, value in self._settings.items() if name != "application_name"}
         if self._impatient and (self._hosts.pooled or self._wanted_lock_wait() != self._lock_wait):
             settings["lock_timeout"] = f"{self._wanted_lock_wait()}ms"
-        return "; ".join([begin, *(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())])
+        set_up = [f"SET LOCAL {name} = '{value}'" for name, value in settings.items()]
+        return "; ".join([begin, *set_up, *([_REFUSED_BY_STANDBY] if self._hosts.pooled else [])])
 
     def _wanted_lock_wait(self) -> int:
         return SHORT_LOCK_WAIT_MS if time.monotonic() < self._short_until else LOCK_WAIT_MS
@@ -379,9 +386,9 @@ class ReconnectingConnection:
         if state == _LOCK_WAIT and self._impatient:
             self._short_until = time.monotonic() + SHORT_FOR_S
             return RowLockedError("Another session keeps a record locked. Nothing was done.")
-        if state.startswith(_BROKEN) or state == _READ_ONLY:
+        if state.startswith(_BROKEN) or state in {_READ_ONLY, _STANDBY}:
             self._hosts.doubt()
-        if state.startswith(_OUTAGE_CLASSES) or state in {_READ_ONLY, _LOCK_WAIT}:
+        if state.startswith(_OUTAGE_CLASSES) or state in {_READ_ONLY, _STANDBY, _LOCK_WAIT}:
             return UnavailableError(f"PostgreSQL at {where} is unavailable ({_short(error)}): look at its log.")
         return error
 

@@ -37,6 +37,7 @@ HANGING_S: Final = 1.0
 FAILURES: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What the driver raises if it cannot connect."""
 
+_READ_ONLY: Final = "SELECT current_setting('transaction_read_only')"
 _TIMELINE: Final = "SELECT substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)"
 """The timeline in hexadecimal digits of fixed width: it grows with every promotion."""
 
@@ -158,8 +159,16 @@ class PostgresHosts:
                 statement_cache_size=0 if self.pooled else 512,
                 max_cached_statement_lifetime=0,
                 max_cacheable_statement_size=0,
+                # What is reported at the start is not believed: a pooler repeats what the server was when the pooler first met it.
+                target_session_attrs="any",
                 server_settings={"application_name": name} if self.pooled else dict(settings),
             )
+            try:
+                if len(self._urls) > 1 and await self._ask(connection, _READ_ONLY) != "off":
+                    raise asyncpg.TargetServerAttributeNotMatched("This host takes no writes.")
+            except BaseException:
+                connection.terminate()
+                raise
         return connection
 
     def _read_address(self) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from countersign.config.agreement import Agreement, agreement_of, differing_sections
 from countersign.errors import CountersignError, UnavailableError
+from countersign.flows.maintenance.housekeeper import is_missing
 from countersign.keys import read_file
 from countersign.store.tables import metadata
 from countersign.web.http.authentication import bearer
@@ -50,6 +51,7 @@ class Readiness:
         self._turn = asyncio.Lock()
         self._own: Agreement | None = None
         self._differing: list[str] = []
+        self._no_worker = False
 
     async def ready(self, _: Request, resp: Response) -> None:
         """GET /health/ready: 200, or 503 with what is missing."""
@@ -77,6 +79,9 @@ class Readiness:
         if checks["database"] == OK and await _is_skewed(web):
             checks["clock"] = "The clocks of this machine and of the database differ by 5 seconds or more."
         if all(finding == OK for finding in checks.values()):
+            if self._no_worker:
+                # Codes can still be checked, and people still sign in by other ways: nobody is to be taken out for it.
+                checks["worker"] = "No worker runs: messages wait. Start `countersign work`."
             if self._differing:
                 # Whoever was told so and took this one out would take out all of them while settings are rolled out.
                 checks["settings"] = f"A program that started later has others: {', '.join(self._differing)}."
@@ -87,7 +92,7 @@ class Readiness:
         """Return the state of the database, its schema, and the fingerprint of its keys."""
         try:
             async with asyncio.timeout(DATABASE_WITHIN):
-                can_serve, fingerprint, settings = await web.database.read(_facts)
+                can_serve, fingerprint, settings, lease = await web.database.read(_facts)
         except (TimeoutError, UnavailableError):
             unknown = "Not known: the database tells it."
             return {
@@ -95,6 +100,7 @@ class Readiness:
                 "migrations": unknown,
                 "keys": unknown,
             }
+        self._no_worker = web.settings.no_worker and is_missing(lease, web.core.now())
         self._own = self._own or agreement_of(web.settings)
         self._differing = differing_sections(self._own, settings)
         behind = (
@@ -135,8 +141,13 @@ async def _is_skewed(web: WebContext) -> bool:
     return abs(skew) >= SKEWED
 
 
-async def _facts() -> tuple[bool, bytes | None, bytes | None]:
-    return await metadata.can_serve(), await metadata.find(metadata.KEYS), await metadata.find(metadata.SETTINGS)
+async def _facts() -> tuple[bool, bytes | None, bytes | None, bytes | None]:
+    return (
+        await metadata.can_serve(),
+        await metadata.find(metadata.KEYS),
+        await metadata.find(metadata.SETTINGS),
+        await metadata.find(metadata.HOUSEKEEPER),
+    )
 
 
 def _keys(web: WebContext) -> str:

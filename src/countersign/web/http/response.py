@@ -44,6 +44,7 @@ class Response(falcon.asgi.Response):
         self.status = status
         self.text = None
         self.data = body
+        self.delete_header("Content-Encoding")
         self.content_type = media_type
         if headers:
             self.set_headers(headers)

@@ -8,6 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
+from countersign.web.http.compression import write_file
 from countersign.web.http.problems import ProblemError
 
 if TYPE_CHECKING:
@@ -22,17 +23,19 @@ TYPES: Final = {
 _COMMENT: Final = re.compile(rb"/\*.*?\*/", re.DOTALL)
 _SPACE: Final = re.compile(rb"\s+")
 _AROUND: Final = re.compile(rb" ?([{};,]) ?")
+_JOINED: Final = {"sign_in.js": ("fields.js", "passkey.js")}
+"""Modules that one page needs together. A request brings them both, each in a block of its own."""
 FOREVER: Final = "public, max-age=31536000, immutable"
 ALONE: Final = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 """For a picture that is opened by itself: its own styles apply, and nothing else runs."""
 
 
-async def asset(_: Request, resp: Response, version: str, name: str) -> None:
+async def asset(req: Request, resp: Response, version: str, name: str) -> None:
     """GET /static/{version}/{name}. An old version is served too, but must not be cached."""
     found = contents().get(name)
     if found is None:
         raise ProblemError("not_found")
-    resp.write(found, TYPES[name[name.rindex(".") :]])
+    write_file(req, resp, found, TYPES[name[name.rindex(".") :]])
     resp.set_header("Cache-Control", FOREVER if version == digest() else "no-store")
     resp.set_header("Content-Security-Policy", ALONE)
     resp.set_header("Cross-Origin-Resource-Policy", "same-origin")
@@ -50,7 +53,8 @@ def contents() -> dict[str, bytes]:
     """Return the content of every asset by name."""
     folder = files("countersign.web.pages") / "static"
     found = {entry.name: entry.read_bytes() for entry in folder.iterdir() if entry.name.endswith(tuple(TYPES))}
-    return {name: _compact(content) if name.endswith(".css") else content for name, content in found.items()}
+    joined = {name: b"".join(b"{\n%b}\n" % found[part] for part in parts) for name, parts in _JOINED.items()}
+    return {name: _compact(content) if name.endswith(".css") else content for name, content in (found | joined).items()}
 
 
 def _compact(sheet: bytes) -> bytes:

@@ -11,6 +11,7 @@ import msgspec
 
 from countersign.domain.look.palette import DARK, LIGHT
 from countersign.domain.look.theme import OWN_THEME, Picture, Theme
+from countersign.web.http.compression import write_file
 from countersign.web.http.problems import ProblemError
 from countersign.web.pages.shared.assets import ALONE, FOREVER, TYPES, address, contents
 
@@ -66,13 +67,13 @@ class ThemeFiles:
     def __init__(self, web: WebContext) -> None:
         self._web = web
 
-    async def get(self, _: Request, resp: Response, version: str, name: str) -> None:
+    async def get(self, req: Request, resp: Response, version: str, name: str) -> None:
         """GET /theme/{version}/{name}. A file of another version is served as it is now, but must not be cached."""
         every = {path: file for theme in self._web.settings.themes.every() for path, file in files_of(theme).items()}
         found = every.get(name)
         if found is None:
             raise ProblemError("not_found")
-        resp.write(found, FILE_TYPES[name[name.rindex(".") :]])
+        write_file(req, resp, found, FILE_TYPES[name[name.rindex(".") :]])
         resp.set_header("Cache-Control", FOREVER if version == _digest(found) else "no-store")
         resp.set_header("Content-Security-Policy", ALONE)
         resp.set_header("Cross-Origin-Resource-Policy", "same-origin")

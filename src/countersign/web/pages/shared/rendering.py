@@ -14,6 +14,7 @@ from jinja2.ext import Extension
 from countersign.flows.accounts.login_flow import flow_mark
 from countersign.messages.content.site_links import labelled_links
 from countersign.web.http.browser import language_of, language_page, own_name
+from countersign.web.http.compression import compress_page
 from countersign.web.http.timestamps import instant
 from countersign.web.pages.shared.asking_application import asking_application
 from countersign.web.pages.shared.assets import address
@@ -95,6 +96,7 @@ def show(web: WebContext, req: Request, resp: Response, template: str, **values:
         "language_page": language_page(req),
     }
     render(resp, template, **{**frame, **values})
+    compress_page(req, resp)
     if req.path in FOUND_BY_SEARCH and not req.query_string and resp.status_code == OK:
         resp.delete_header("X-Robots-Tag")
 
@@ -105,6 +107,7 @@ def render(resp: Response, template: str, **values: object) -> None:
     resp.content_type = "text/html; charset=utf-8"
     resp.set_headers(HEADERS)
     resp.set_header("Content-Security-Policy", policy(values))
+    resp.delete_header("Content-Encoding")  # of a page that this one replaces
     resp.text = filled(template, values)
 
 

@@ -14,6 +14,7 @@ from countersign.web.http.forms import fields_of
 from countersign.web.pages.shared.destinations import page_of, return_to
 from countersign.web.pages.shared.flow_mark import is_of_other_flow, show_other_flow
 from countersign.web.pages.shared.leave import leave_for
+from countersign.web.pages.shared.origin import find_origin
 from countersign.web.pages.shared.word_pages import HOME
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from countersign.web.http.context import WebContext
     from countersign.web.http.request import Request
     from countersign.web.http.response import Response
+    from countersign.web.pages.shared.origin import FlowOrigin
 
 _OF_A_FORM: Final = frozenset({LoginFlowKind.STEP_UP, LoginFlowKind.BIND_CONTACT})
 
@@ -50,9 +52,11 @@ class CancelForm:
             if denied is not None:
                 leave_for(self._web, req, resp, denied.location)
                 return
-        resp.redirect(await self._page(req, canceled))
+        # A second press finds no flow, and leads where the first one did (semantics J4).
+        ended = canceled or (find_origin(self._web, req) if fields.get("flow") else None)
+        resp.redirect(await self._page(req, ended))
 
-    async def _page(self, req: Request, canceled: LoginFlow | None) -> str:
+    async def _page(self, req: Request, canceled: LoginFlow | FlowOrigin | None) -> str:
         """Return the page of ours to go back to. A page that asked for the proof itself would only ask for it again."""
         if await find_session(self._web.accounts, self._web.browser(req)) is None:
             return "/sign-in"

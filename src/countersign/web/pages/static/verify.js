@@ -74,7 +74,8 @@ news.onmessage = ({ data }) => {
   offered = late;
   if (over || (lost && !waslost && !field.value && !typing())) {
     news.close();
-    if (!form.dataset.sent) location.reload();
+    // What was sent leads on by itself, also where its answer is still far away.
+    if (![...document.forms].some((one) => one.dataset.sent)) location.reload();
   }
 };
 news.onerror = () => { if (news.readyState === EventSource.CLOSED) news.close(); };
