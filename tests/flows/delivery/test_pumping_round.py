@@ -17,10 +17,11 @@ from countersign.domain.delivery.answer_time import HORIZON, USUAL
 from countersign.domain.delivery.delivery import Reason
 from countersign.domain.delivery.latency import ProviderKey, bucket
 from countersign.domain.delivery.sms_pumping import ALLOWANCES
-from countersign.domain.delivery.sms_traffic import TrafficScope
+from countersign.domain.delivery.sms_traffic import TrafficKey, TrafficScope, TrafficSlot
 from countersign.domain.shared.application import ApplicationMode
 from countersign.domain.shared.contact import Channel
 from countersign.flows.delivery.conversions import record_conversions
+from countersign.flows.delivery.pumping_round import TrafficCounts
 from countersign.store.tables import sms_traffic
 
 if TYPE_CHECKING:
@@ -158,6 +159,17 @@ async def test_a_hold_is_told_once_with_all_that_is_known_of_it(live: Place) -> 
     assert (line["provider"], line["channel"], line["country"], line["application"]) == ("first", "sms", "EE", LIVE.id)
     reasons = [(await live.deliveries(one))[0].reason for one in begun]
     assert countries == ["EE"] * reasons.count(Reason.HELD_BACK)
+
+
+def test_what_a_second_round_lets_go_stays_counted() -> None:
+    """D7: only the messages that it withholds are given back."""
+    first, second = TrafficCounts(), TrafficCounts()
+    place = TrafficKey(TrafficScope.PREFIX, "+49170")
+    first.add("app", place, TrafficSlot(0, 5, 50))
+    second.add("app", place, TrafficSlot(0, 3, 30))
+    assert first.minus(second) == {("app", place.name, 0): TrafficSlot(0, -2, -20)}
+    assert first.minus(first) == {}
+    assert first.minus(TrafficCounts()) == {("app", place.name, 0): TrafficSlot(0, -5, -50)}
 
 
 async def test_several_workers_judge_a_launch_alike(database_url: str, tmp_path: Path, clock: FixedClock) -> None:

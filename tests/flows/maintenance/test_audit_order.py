@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 import pytest_asyncio
 from tests.flows.months import at, drop, faults, new_log, order, tell, write_months
 from tests.flows.place import Place, place_at, query
 
 from countersign.flows.maintenance.audit import verify_events, write_checkpoint
+from countersign.flows.maintenance.seal_record import read_record, record_digest, sign_record
 from countersign.keys import close_keys, retire_key, rotate_file
+from countersign.store.engine.database import Write
+from countersign.store.tables import event_seals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -55,6 +59,26 @@ async def test_pages_that_were_deleted_without_a_drop_are_found(cut: tuple[Place
     place, _, _ = cut
     await place.change("DELETE FROM events WHERE at < $1", at("2026-03-31"))
     assert "are missing" in await faults(place)
+
+
+async def test_a_drop_of_another_month_than_the_oldest_is_found(each_place: Place) -> None:
+    """O4: though our own key signed it."""
+    await write_months(each_place, "2026-01", "2026-02", "2026-03")
+    each_place.clock.now = at("2026-04-01")
+    await order(each_place)
+    rows = await each_place.database.read(event_seals.list_all)
+    second = read_record(each_place.keyring.verified_checkpoint(rows[1].signed)[0])
+    assert second is not None
+    record = msgspec.structs.replace(
+        second, number=len(rows) + 1, kind=event_seals.DROP, before=record_digest(rows[-1].signed), seal=second.number
+    )
+    row = sign_record(each_place.keyring, record)
+
+    async def add() -> None:
+        await Write((event_seals.insert(row),))
+
+    await each_place.database.run(add)
+    assert "drops a month that is not the oldest one" in await faults(each_place)
 
 
 @pytest.mark.parametrize("number", [1, 3, 5])

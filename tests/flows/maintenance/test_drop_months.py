@@ -103,7 +103,7 @@ async def test_a_confirmation_that_was_written_by_hand_counts_for_nothing(each_p
     await write_months(each_place, *THREE)
     each_place.clock.now = at("2026-05-01")
     await order(each_place)
-    await confirm(each_place, (await export(each_place))[0].cursor)
+    assert await confirm(each_place, (await export(each_place))[-1].cursor)
     forged = b'{"segment":999,"at":0,"by":"ada","mac":"' + b"A" * 43 + b'="}'
     for value in (forged, b"not JSON"):
         await each_place.change("UPDATE facts SET value = $1 WHERE name = 'events_exported'", value)
@@ -151,6 +151,17 @@ async def test_a_drop_that_was_written_by_hand_deletes_nothing(each_place: Place
     await each_place.database.run(forge)
     with pytest.raises(UnavailableError, match="not what was written"):
         await drop(each_place, 0)
+    assert await owners_left(each_place) == [*THREE]
+
+
+async def test_nothing_is_dropped_while_seals_are_not_what_was_written(each_place: Place) -> None:
+    """O4: not even a month whose own seal is; the rest may have been written to have it dropped."""
+    await write_months(each_place, *THREE)
+    each_place.clock.now = at("2026-05-01")
+    await order(each_place)
+    await each_place.change("UPDATE event_seals SET month = '2025-02' WHERE month = '2026-02'")
+    with pytest.raises(UnavailableError, match="not what was written"):
+        await drop(each_place)
     assert await owners_left(each_place) == [*THREE]
 
 

@@ -259,6 +259,16 @@ async def test_a_table_of_many_rows_ends_in_slices(
         assert (told.facts["login_flows"], told.facts["trusted_browsers"]) == (10, 5)
 
 
+def test_nothing_is_marked_before_the_earlier_mark_was_judged(tmp_path: Path) -> None:
+    """O11: it would hide that the database was set back."""
+    mark = DatabaseMark(tmp_path / "one.mark", lambda: 1)
+    mark.record("wri_1", 1, b"x")
+    assert mark.read() is None
+    mark.bind("a", "b")
+    mark.record("wri_1", 1, b"x")
+    assert mark.read() is not None
+
+
 async def test_a_mark_costs_little(tmp_path: Path) -> None:
     """It is written with every batch of the ledger, in the loop that serves."""
     import time
