@@ -75,7 +75,7 @@ async def _look(configured: ConfiguredProvider) -> Connectivity:
             await provider.close()
     except TimeoutError:
         return Connectivity(
-            f"It did not answer within {PATIENCE:g} s.", "Check its address and any firewall in between."
+            f"It did not answer within {PATIENCE:g} s.", "Check its address, the DNS, and any firewall in between."
         )
     except SettingsError as error:
         return Connectivity(str(error), "Correct this setting.")
