@@ -10,7 +10,6 @@ import pytest
 from playwright.async_api import Page, Response, expect
 from tests.journeys.asking import PASSWORD, Asking, signs_in, signs_up, types, waits
 from tests.journeys.chromium import DESKTOP, PHONE
-from tests.journeys.test_ways_on_with_two import SCRIPTS
 from tests.peers.program import PATIENCE
 
 if TYPE_CHECKING:
@@ -151,11 +150,10 @@ async def test_a_password_is_recovered(asking: Asking, opens: Opens) -> None:
     assert errors == []
 
 
-@SCRIPTS
-async def test_a_change_is_approved(asking: Asking, opens: Opens, *, scripts: bool) -> None:
+async def test_a_change_is_approved(asking: Asking, opens: Opens) -> None:
     """J4, U1: canceled once, approved once, made once."""
-    to, new = f"twice-steps-{int(scripts)}@example.org", f"twice-added-{int(scripts)}@example.org"
-    page = await opens(DESKTOP, scripts=scripts)
+    to, new = "twice-steps@example.org", "twice-added@example.org"
+    page = await opens(DESKTOP)
     first = await opened(asking, page, to)
     await page.goto(asking.site.url + "/account/contacts")
     errors = await goes_far(page)
