@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import pytest
@@ -10,6 +10,7 @@ from tests.journeys.asking import PASSWORD
 from tests.journeys.chromium import PHONE
 
 if TYPE_CHECKING:
+    from playwright._impl._api_structures import SetCookieParam
     from playwright.async_api import Page
     from tests.journeys.conftest import Opens
     from tests.journeys.site import Site

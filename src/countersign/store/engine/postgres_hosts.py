@@ -12,6 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, Protocol
 
 import asyncpg
+from asyncpg.connect_utils import SessionAttribute
 
 from countersign.store.engine.postgres_address import parse_address
 from countersign.store.engine.postgres_clock import MEASURE, PostgresClock, steady_ms
@@ -160,7 +161,7 @@ class PostgresHosts:
                 max_cached_statement_lifetime=0,
                 max_cacheable_statement_size=0,
                 # What is reported at the start is not believed: a pooler repeats what the server was when the pooler first met it.
-                target_session_attrs="any",
+                target_session_attrs=SessionAttribute.any if len(self._urls) > 1 else None,
                 server_settings={"application_name": name} if self.pooled else dict(settings),
             )
             try:
