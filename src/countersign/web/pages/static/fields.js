@@ -13,6 +13,15 @@ for (const box of document.querySelectorAll("[data-reveals]")) {
   addEventListener("pageshow", hide);
 }
 
+// A new password is set once: a second press would find that there is nothing left to set, and hide the good news.
+for (const form of document.querySelectorAll('form[action="/recover/password"]')) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+  });
+  addEventListener("pageshow", () => { delete form.dataset.sent; });
+}
+
 // By a link alone, and once: what was sent is the server's to show again, and the next person at this computer sees nothing.
 const KEY = "typed";
 const typed = document.getElementById("identifier");
