@@ -26,8 +26,15 @@ STRANDS: Final = {
 }
 """Strands, by the beginnings of their files' paths; a strand's files run in the order of its beginnings."""
 
-DEAR: Final = ("tests/durability/", "tests/journeys/", "tests/examples/", "tests/migrations/")
-"""Files whose tests start installations or a browser. A whole run tries some variants of each test; `ROUNDS=full` tries all."""
+DEAR: Final = (
+    "tests/durability/",
+    "tests/journeys/",
+    "tests/examples/",
+    "tests/migrations/",
+    "tests/cli/",
+    "tests/providers/",
+)
+"""Files whose tests start installations, a browser or other peers. A whole run tries some variants of each test, `ROUNDS=full` all."""
 
 ONE_OF: Final = 3
 
