@@ -101,7 +101,7 @@ async def confirms(page: Page, asking: Asking, to: str, *before: str) -> str:
 
 async def test_an_account_is_opened_left_and_entered_again(asking: Asking, opens: Opens) -> None:
     """H4: from the sign-in to the sign-up and back; the box that trusts the browser is ticked by Space."""
-    to = "keyboard@example.org"
+    to = "keys-alone@example.org"
     page = await opens(PHONE)
     keys = Keyboard(page)
     await page.goto(asking.site.url + "/sign-in")
