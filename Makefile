@@ -26,9 +26,10 @@ coverage: setup-dev ## run the tests in process, and measure what of the program
 	@export COVERAGE_CORE=$$($(BIN)/python -c 'import sys; print("sysmon" if sys.version_info >= (3, 12) else "ctrace")'); \
 	exec $(BIN)/python -m pytest -n logical -m 'not (program or browser or slow or peers)' --cov --cov-report=html $(ARGS)
 
-# What waits in real time, opens the whole application for each test, or judges the checkout rather than the program.
-PATIENT := durability journeys examples migrations cli providers threats web store/test_sqlite.py store/test_postgres.py store/test_tables.py messages/test_language.py \
-  messages/test_spelling.py $(patsubst tests/%,%,$(wildcard tests/test_*.py))
+# What waits in real time, opens the whole application for each test, carries out (keeps, sends, renders) what was decided, or judges the
+# checkout rather than the program.
+PATIENT := durability journeys examples migrations cli providers threats web store messages domain/look flows/maintenance flows/delivery \
+  flows/oidc flows/test_worker.py $(patsubst tests/%,%,$(wildcard tests/test_*.py))
 
 test-quick: setup-dev ## run the tests of what the program decides: they need no peer, no process and no patience
 	@PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 exec $(BIN)/python -m pytest -p xdist.plugin -p pytest_asyncio.plugin -p pytest_timeout -p _hypothesis_pytestplugin \
