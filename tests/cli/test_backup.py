@@ -188,6 +188,15 @@ def test_a_drill_opens_what_is_sealed_and_walks_the_log(run: Run, tmp_path: Path
     assert "NOT sound" in told.stdout
 
 
+def test_a_place_that_a_drill_would_not_use_is_refused_and_its_password_is_not_repeated(run: Run) -> None:
+    """O11, C8: somebody who names a database is not told that a drill has been there."""
+    assert run("backup", "b.db").exit_code == 0
+    refused = run("drill", "b.db", "--into", "postgresql://u:word-of-tests@127.0.0.1:9/x")
+    assert refused.exit_code == 2
+    assert "leave out --into" in refused.stderr
+    assert "word-of-tests" not in refused.output
+
+
 def test_the_log_and_the_doctor_say_that_it_was_restored(run: Run, tmp_path: Path) -> None:
     """O11: by command, and by a raw copy of an older file, of which nobody has told the program."""
     run("apps", "add", "shop")

@@ -131,6 +131,8 @@ async def in_scratch_place(
             async with postgres_backup.restored(scratch_url, opened, check) as restored:
                 yield restored.manifest, restored
             return
+        if scratch_url and sqlite_path(scratch_url) is None:
+            raise SettingsError("A backup of SQLite is tried in a temporary file: leave out --into.")
         with tempfile.TemporaryDirectory(prefix=_NAME) as folder:
             path = Path(folder) / "drill.db"
             manifest = _restore_file(path, opened, check)
